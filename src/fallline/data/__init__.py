@@ -1,0 +1,1 @@
+"""Image sets: decoded once, memory-mapped, handed out as whole augmented batches."""

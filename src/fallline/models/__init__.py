@@ -1,0 +1,1 @@
+"""The networks, and the table that lists them."""

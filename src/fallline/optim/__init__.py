@@ -1,0 +1,1 @@
+"""Optimizers, schedules and averaging, and the tables that list them."""

@@ -1,0 +1,1 @@
+"""Recipes: functions that return a complete config and say what to expect of it."""

@@ -1,0 +1,207 @@
+"""What a run leaves behind: records of measurements, the outcome, and the folder that holds them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from fallline.errors import RunError
+from fallline.storage import write_atomically
+
+Status = Literal["completed", "pruned", "diverged", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measurement of a run: `event` is `batch` or `epoch`.
+
+    `values` are under the names that TensorBoard and W&B show too (`train/batch_loss`, `val/accuracy`,
+    `lr`, ...): accuracies are fractions, the optimizer is text. `epoch` counts from 1;
+    `step` is the number of steps done; `train_seconds` is the training clock.
+    """
+
+    event: Literal["batch", "epoch"]
+    step: int
+    epoch: int
+    train_seconds: float
+    values: Mapping[str, float | str]
+
+    def as_json(self) -> str:
+        """One line of metrics.jsonl; a number that is not finite becomes null."""
+        plain = {"event": self.event, "step": self.step, "epoch": self.epoch}
+        measured = {"train_seconds": round(self.train_seconds, 6), **self.values}
+        return json.dumps(plain | {name: finite(value) for name, value in measured.items()})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. Accuracies are fractions; seconds are of the training clock and of the wall."""
+
+    status: Status
+    reason: str
+    epochs: float
+    steps: int
+    train_seconds: float
+    wall_seconds: float
+    images_seen: int
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    best_val_accuracy: float | None = None
+    val_accuracy_tta: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    test_accuracy_tta: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def as_json(self) -> str:
+        """The text of outcome.json; what was not measured is left out."""
+        values = {k: finite(v) for k, v in asdict(self).items() if v is not None}
+        return json.dumps(values, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """Reads outcome.json; fields of later versions are passed over."""
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in json.loads(text).items() if k in known}
+        return cls(**values | {"notes": tuple(values.get("notes", ()))})
+
+
+def finite(value: Any) -> Any:
+    """The value, or None where JSON has no number for it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run; the only thing that reports read."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The complete config."""
+        return self.path / "config.json"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device, CPU flags, data fingerprint, command, origin of each setting."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One record per line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def outcome(self) -> Path:
+        """How the run ended."""
+        return self.path / "outcome.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The last evaluation image by image: labels, predictions, losses."""
+        return self.path / "predictions.npz"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The last two checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def wandb(self) -> Path:
+        """W&B's files."""
+        return self.path / "wandb"
+
+    @classmethod
+    def create(cls, out: Path, name: str) -> RunFolder:
+        """Makes a new folder `name` in `out`; raises RunError if it exists or the name strays."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,149}", name):
+            raise RunError(
+                "this name cannot be a run's",
+                seen=repr(name),
+                allowed="up to 150 letters, digits and . _ - + =, not starting with a dot",
+                next="choose another --name",
+            )
+        folder = cls(out / name)
+        try:
+            folder.path.mkdir(parents=True)
+        except FileExistsError:
+            raise RunError(
+                "the run folder exists already",
+                seen=str(folder.path),
+                next=f"choose another --name, or go on with it: fallline resume {folder.path}",
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"cannot make the run folder {folder.path}",
+                seen=error.strerror or str(error),
+                next="choose a place you may write to with --out",
+            ) from error
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """An existing run's folder; raises RunError if `path` is none."""
+        folder = cls(Path(path))
+        if not folder.config.is_file():
+            raise RunError(
+                "this is no run folder",
+                seen=f"{path} holds no config.json",
+                next="see the runs with: fallline list runs",
+            )
+        return folder
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Writes outcome.json, whole or not at all."""
+        write_atomically(self.outcome, outcome.as_json())
+
+    def read_outcome(self) -> Outcome | None:
+        """The outcome, or None while there is none."""
+        if not self.outcome.is_file():
+            return None
+        return Outcome.from_json(self.outcome.read_text())
+
+    def read_config(self) -> dict[str, Any]:
+        """config.json as plain data."""
+        return _read_object(self.config)
+
+    def read_environment(self) -> dict[str, Any]:
+        """environment.json as plain data."""
+        return _read_object(self.environment)
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Every whole record; a last line that a kill cut short is passed over."""
+        return list(self._whole_records())
+
+    def _whole_records(self) -> Iterator[dict[str, Any]]:
+        if self.metrics.is_file():
+            for line in self.metrics.read_text().splitlines():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    return
+
+    def cut_metrics(self, step: int) -> None:
+        """Drops the records after `step`, so that a resumed run writes them again."""
+        kept = [json.dumps(r) + "\n" for r in self._whole_records() if r["step"] <= step]
+        write_atomically(self.metrics, "".join(kept))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path}", seen=str(error)) from error
+    if not isinstance(value, dict):
+        raise RunError(f"cannot read {path}", seen="no JSON object")
+    return value
