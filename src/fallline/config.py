@@ -1,8 +1,9 @@
 """The one schema of a run, for files, command line, sweeps and Python.
 
-A `RunConfig` is complete and frozen. `model` and `optim` hold, beside the fields declared here, the
-options of the row they name (`model.widths`, `optim.betas`); `training.resolve` checks those against
-the row and fills in what was left out, so the config in a run folder has no default left to guess.
+A `RunConfig` is complete and frozen. `model` and `optim` hold, beside the fields declared here,
+the options of the row they name (`model.widths`, `optim.betas`); `training.resolve` checks those
+against the row and fills in what was left out, so the config in a run folder leaves nothing to
+guess.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class OptimConfig(RowSection):
 
 
 class ScheduleConfig(Section):
-    """The learning rate over the run, as a factor on `optim.lr`; lengths are fractions of the run."""
+    """The learning rate over the run, a factor on `optim.lr`; lengths are fractions of it."""
 
     name: str = Field("linear", description="a row of `fallline list schedules`")
     warmup: Fraction = Field(0.0, description="fraction of the run that rises from 0 to the peak")

@@ -108,7 +108,7 @@ class MissingExtra(FalllineError):
         )
 
 
-class Stop(Exception):  # noqa: N818 - it ends a run on purpose, it is not an error
+class Stop(Exception):
     """Ends a training on purpose. `status` is the outcome's, `reason` a sentence."""
 
     status = "interrupted"

@@ -1,4 +1,4 @@
-"""What a run leaves behind: records of measurements, the outcome, and the folder that holds them."""
+"""What a run leaves behind: measurements, the outcome, and the folder that holds them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Status = Literal["completed", "pruned", "diverged", "interrupted", "failed"]
 class Record:
     """One measurement of a run: `event` is `batch` or `epoch`.
 
-    `values` are under the names that TensorBoard and W&B show too (`train/batch_loss`, `val/accuracy`,
-    `lr`, ...): accuracies are fractions, the optimizer is text. `epoch` counts from 1;
-    `step` is the number of steps done; `train_seconds` is the training clock.
+    `values` are under the names that TensorBoard and W&B show too (`train/batch_loss`,
+    `val/accuracy`, `lr`, ...): accuracies are fractions, the optimizer is text. `epoch` counts
+    from 1; `step` is the number of steps done; `train_seconds` is the training clock.
     """
 
     event: Literal["batch", "epoch"]
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. Accuracies are fractions; seconds are of the training clock and of the wall."""
+    """How a run ended. Accuracies are fractions; seconds are of the training clock or the wall."""
 
     status: Status
     reason: str
