@@ -1,4 +1,4 @@
-"""What every source of images ends as: pixels, labels, class names, and which rows are for what."""
+"""What every source of images ends as: pixels, labels, class names, and the rows of each split."""
 
 from __future__ import annotations
 
