@@ -3,6 +3,7 @@
     FalllineError
     ├── ConfigError       the settings are wrong: all faults at once
     ├── DataError         the images cannot be used
+    │   └── DataUnavailable  they are not on this machine and cannot be fetched
     ├── RunError          a run folder cannot be made, opened or gone on with
     │   └── CheckpointError  no checkpoint can be read
     ├── StorageError      writing failed: disk full, no permission
@@ -79,6 +80,10 @@ class ConfigError(FalllineError):
 
 class DataError(FalllineError):
     """The images or labels cannot be used."""
+
+
+class DataUnavailable(DataError):
+    """The images are not on this machine and could not be fetched."""
 
 
 class RunError(FalllineError):
