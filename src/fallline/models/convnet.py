@@ -1,0 +1,219 @@
+"""The convnet of the CIFAR-10 speed records, for any image size and for CPUs.
+
+Jordan 2024 (arXiv 2404.00498), after Page's ResNet-9 and hlb-CIFAR10: a stem of 2x2 filters that
+whitens patches and stays frozen, three groups of [conv, pool, norm, act, conv, norm, act], a
+global max-pooling, a head without bias. Pooling before the norm leaves it a quarter of the work.
+
+Ours: the stem may have stride 2; its channels are padded to a multiple of 16, which CPUs convolve
+faster; the norms' eps is torch's, as 1e-12 gave NaN in bfloat16 on CPUs; pooling stops before
+nothing is left of small images, and the stem pools large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import ceil, log2
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fallline.models.layers import ACTIVATIONS, as_weights, conv3x3
+
+PATCH = 2  # px, side of the stem's filters
+STEM_SIDE = 64  # px; the stem pools images of a larger side as if they had this one
+SMALLEST_POOLED = 4  # px; a map with a smaller side than this is not pooled further
+CHANNEL_BLOCK = 16  # channels that oneDNN takes together with AVX-512
+EIGENVALUE_FLOOR = 5e-4  # keeps directions without variance from being blown up; airbench94_muon
+
+
+def whitening_count(channels: int) -> int:
+    """A filter for each dimension of a patch, and its negative."""
+    return 2 * channels * PATCH**2
+
+
+def padded_filters(channels: int) -> int:
+    """Channels of the stem: those of the whitening, rounded up to whole blocks."""
+    return ceil(whitening_count(channels) / CHANNEL_BLOCK) * CHANNEL_BLOCK
+
+
+class WhiteningStem(nn.Module):
+    """2x2 filters that make patches uncorrelated with unit variance, and their negatives.
+
+    The filters are frozen; before `whiten` they are random. A bias of each channel is trained.
+
+    Args:
+        channels: C of the images; there are 8 C filters and then empty ones (`padded_filters`).
+        stride: 1 or 2.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, padded_filters(channels), PATCH, stride=stride)
+        self.conv.weight.requires_grad_(False)
+        self.conv.weight[whitening_count(channels) :] = 0
+        nn.init.zeros_(self.conv.get_parameter("bias"))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, padded filters, (H - 2) // stride + 1, (W - 2) // stride + 1)."""
+        whitened: torch.Tensor = self.conv(images)
+        return whitened
+
+    @torch.no_grad()
+    def whiten(self, images: torch.Tensor) -> None:
+        """Sets the filters to the whitening transform of the patches of `images` (B, C, H, W)."""
+        filters = whitening_filters(images).to(self.conv.weight)
+        self.conv.weight[: 2 * len(filters)] = torch.cat([filters, -filters])
+
+
+def whitening_filters(images: torch.Tensor) -> torch.Tensor:
+    """Filters float32 (4 C, C, 2, 2) whose responses to the patches of `images` are white.
+
+    Eigenvectors of the patches' second moments, largest first, over the root of their eigenvalues
+    (plus a floor).
+    """
+    size = images.shape[1] * PATCH**2
+    moments = torch.zeros(size, size, dtype=torch.float64)
+    count = 0
+    for chunk in torch.split(images, 64):  # images; all at once would take 12 times their memory
+        patches = F.unfold(chunk.float(), PATCH).transpose(0, 1).flatten(1)  # (4 C, b h w)
+        moments += (patches @ patches.T).double().cpu()
+        count += patches.shape[1]
+    eigenvalues, eigenvectors = torch.linalg.eigh(moments / count)
+    scaled = eigenvectors.T / (eigenvalues[:, None] + EIGENVALUE_FLOOR).sqrt()
+    return scaled.flip(0).float().view(size, images.shape[1], PATCH, PATCH)
+
+
+class Group(nn.Module):
+    """[conv, pool, norm, act], then [conv, norm, act] for each further convolution.
+
+    Args:
+        inputs: channels of the input.
+        norms: a norm for each convolution; their number and width are the group's.
+        activation: after each norm.
+        residual: adds the first activation to the last norm's output.
+    """
+
+    def __init__(
+        self, inputs: int, norms: list[nn.BatchNorm2d], activation: nn.Module, residual: bool
+    ) -> None:
+        super().__init__()
+        widths = [inputs] + [norm.num_features for norm in norms]
+        self.convs = nn.ModuleList(map(conv3x3, widths[:-1], widths[1:]))
+        self.norms = nn.ModuleList(norms)
+        self.activation = activation
+        self.residual = residual
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) -> (B, width, H // 2, W // 2)."""
+        first: torch.Tensor = self.activation(self.norms[0](pool(self.convs[0](x))))
+        last = len(self.convs) - 1
+        x = first
+        for k in range(1, last + 1):
+            x = self.norms[k](self.convs[k](x))
+            x = self.activation(x + first if self.residual and k == last else x)
+        return x
+
+
+def pool(x: torch.Tensor) -> torch.Tensor:
+    """Halves the sides by max-pooling, unless the map is too small for it."""
+    return F.max_pool2d(x, 2) if min(x.shape[2:]) >= SMALLEST_POOLED else x
+
+
+class Convnet(nn.Module):
+    """Whitening stem, three groups of 3x3 convolutions, global max-pooling, a head without bias.
+
+    Args:
+        shape: (C, H, W) of an image.
+        classes: number of logits.
+        widths: channels of the three groups.
+        convs: 3x3 convolutions per group.
+        residual: a group's first output is added to its last.
+        stem_stride: 1 or 2.
+        whitening: the stem is frozen, to be set by `calibrate`; else it is a trained convolution
+            with norm.
+        dirac: each 3x3 convolution starts as the identity on as many channels as it can.
+        scaled_head: head weights start with deviation 1 and logits are divided by the width.
+        norm_weight: BatchNorm weights are trained as well as the biases.
+        norm_momentum: share of a batch in the running statistics.
+        activation: a name in `ACTIVATIONS`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        widths: tuple[int, int, int] = (64, 128, 128),
+        convs: int = 2,
+        residual: bool = False,
+        stem_stride: int = 2,
+        whitening: bool = True,
+        dirac: bool = True,
+        scaled_head: bool = True,
+        norm_weight: bool = False,
+        norm_momentum: float = 0.4,
+        activation: str = "gelu",
+    ) -> None:
+        super().__init__()
+        norm = partial(batch_norm, momentum=norm_momentum, weight=norm_weight)
+        act = ACTIVATIONS[activation]()
+        self.whitening = WhiteningStem(shape[0], stem_stride) if whitening else None
+        self.stem = self.whitening or plain_stem(shape[0], stem_stride, norm)
+        self.activation = act
+        self.stem_pools = max(0, ceil(log2(max(shape[1:]) / STEM_SIDE)))
+        inputs = [padded_filters(shape[0]), *widths]
+        self.groups = nn.Sequential(
+            *(
+                Group(inputs[k], [norm(width) for _ in range(convs)], act, residual)
+                for k, width in enumerate(widths)
+            )
+        )
+        self.head = nn.Linear(widths[-1], classes, bias=False)
+        self.head_factor = 1 / widths[-1] if scaled_head else 1.0
+        self._initialize(dirac, scaled_head)
+
+    @torch.no_grad()
+    def _initialize(self, dirac: bool, scaled_head: bool) -> None:
+        if dirac:
+            for group in self.groups:
+                start_as_identity(group)
+        if scaled_head:
+            self.head.weight /= self.head.weight.std()
+
+    def calibrate(self, images: torch.Tensor) -> None:
+        """Sets the whitening stem, if there is one, from normalized images (B, C, H, W)."""
+        if self.whitening is not None:
+            self.whitening.whiten(images)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits float32 (B, classes) of normalized images, float (B, C, H, W)."""
+        x = self.activation(self.stem(as_weights(images, self.head.weight)))
+        for _ in range(self.stem_pools):
+            x = F.max_pool2d(x, 2)
+        x = self.groups(x)
+        x = F.max_pool2d(x, tuple(x.shape[2:])).flatten(1)
+        logits: torch.Tensor = self.head(x) * self.head_factor
+        return logits.float()
+
+
+def batch_norm(width: int, *, momentum: float, weight: bool) -> nn.BatchNorm2d:
+    """A BatchNorm whose bias is trained, and its weight if `weight` says so."""
+    layer = nn.BatchNorm2d(width, momentum=momentum)
+    layer.weight.requires_grad_(weight)
+    return layer
+
+
+def plain_stem(channels: int, stride: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:
+    """A trained convolution of as many channels as the whitening stem's, and its norm."""
+    outputs = padded_filters(channels)
+    conv = nn.Conv2d(channels, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(conv, norm(outputs))
+
+
+@torch.no_grad()
+def start_as_identity(group: nn.Module) -> None:
+    """Makes the first min(inputs, outputs) filters of each convolution pass their channel on."""
+    for module in group.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.dirac_(module.weight[: module.in_channels])
