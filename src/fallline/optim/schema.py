@@ -1,0 +1,87 @@
+"""Which options an optimizer takes, with those of the optimizer inside it, and their check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError, create_model
+
+from fallline.config import Section
+from fallline.errors import ConfigError, Fault, did_you_mean
+from fallline.optim.row import Optimizer
+from fallline.optim.table import row
+
+Values = dict[str, Any]
+
+
+def options_schema(name: str, options: Mapping[str, Any] | None = None) -> type[Section]:
+    """The options that optimizer `name` takes, given those already chosen.
+
+    SAM and ASAM take the options of their `base` beside their own (one both have, like Adadelta's
+    `rho`, is `base_rho` for the base); Muon takes those of its `rest` as `rest_lr` and so on.
+    Raises ConfigError for a name, base or rest that is none.
+    """
+    outer = row(name)
+    if outer.inner is None:
+        return outer.options
+    chosen = dict(options or {})
+    inner = chosen.get(outer.inner, outer.options.model_fields[outer.inner].default)
+    check_inner(outer, inner)
+    return _merged(name, inner, options_schema(inner, chosen))
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> Section:
+    """The complete options of optimizer `name`; raises ConfigError with every fault at once."""
+    schema = options_schema(name, options)
+    try:
+        return schema.model_validate(dict(options))
+    except ValidationError as error:
+        raise ConfigError([_fault(name, schema, e) for e in error.errors()]) from error
+
+
+def split_options(outer: Optimizer, values: Values) -> tuple[Values, Values]:
+    """The options of the optimizer itself, and those of the optimizer inside it."""
+    own = {k: v for k, v in values.items() if k in outer.options.model_fields}
+    prefix = f"{outer.inner}_"
+    return own, {k.removeprefix(prefix): v for k, v in values.items() if k not in own}
+
+
+def check_inner(outer: Optimizer, name: object) -> None:
+    """Raises ConfigError unless `outer` can hold the optimizer `name`."""
+    inner = row(str(name))
+    holds = not (inner.wraps or inner.calls_closure_again or inner.averages)
+    if holds and (outer.wraps or inner.inner is None):
+        return
+    raise ConfigError(
+        f"{outer.name} cannot hold this optimizer as its {outer.inner}",
+        seen=inner.name,
+        allowed="one that takes one gradient per step and trains the weights it is judged by"
+        if outer.wraps
+        else "adamw, sgd",
+    )
+
+
+@lru_cache
+def _merged(outer: str, inner: str, inner_schema: type[Section]) -> type[Section]:
+    base = row(outer)
+    fields: dict[str, Any] = {}
+    for name, info in inner_schema.model_fields.items():
+        clash = name in base.options.model_fields or not base.wraps
+        fields[f"{base.inner}_{name}" if clash else name] = (info.rebuild_annotation(), info)
+    return create_model(f"{outer}_{inner}", __base__=base.options, **fields)
+
+
+def _fault(name: str, schema: type[Section], error: Any) -> Fault:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return Fault(f"optim.{where}: {error['msg']}", seen=repr(error["input"]))
+    taken = sorted(schema.model_fields)
+    guess = did_you_mean(where, taken)
+    return Fault(
+        f"optim.{where} is no option of {name}",
+        seen=repr(error["input"]),
+        allowed=", ".join(taken),
+        next=f"did you mean {guess}?" if guess else None,
+    )
