@@ -82,7 +82,8 @@ def whitening_filters(images: torch.Tensor) -> torch.Tensor:
         count += patches.shape[1]
     eigenvalues, eigenvectors = torch.linalg.eigh(moments / count)
     scaled = eigenvectors.T / (eigenvalues[:, None] + EIGENVALUE_FLOOR).sqrt()
-    return scaled.flip(0).float().view(size, images.shape[1], PATCH, PATCH)
+    filters: torch.Tensor = scaled.flip(0).float().view(size, images.shape[1], PATCH, PATCH)
+    return filters
 
 
 class Group(nn.Module):
