@@ -102,9 +102,11 @@ class TrainConfig(Section):
 
     epochs: Positive = Field(8.0, description="passes over the training images; 1.5 is allowed")
     max_steps: Count | None = Field(None, description="stop after this many steps; default: none")
-    batch_size: Count | None = Field(None, description="default: 500, smaller for small sets")
+    batch_size: Count | None = Field(
+        None, description="default: a fortieth of the training images, within 16 and 500"
+    )
     eval_batch_size: Count = Field(256, description="images per batch of validation")
-    eval_every: Positive = Field(1.0, description="epochs between validations")
+    eval_every: Count = Field(1, description="epochs between validations; the last is always")
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     grad_clip: NonNegative = Field(0.0, description="largest gradient norm; 0: off")
@@ -114,7 +116,9 @@ class TrainConfig(Section):
     tta: Literal["off", "flip", "flip_shift"] = Field(
         "off", description="views averaged at the last evaluation, beside the plain one"
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda, cuda:1, mps"
+    )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0: all cores")
     compile: bool = Field(False, description="torch.compile the model")

@@ -1,0 +1,38 @@
+# Everything a person types here. `make demo` first, `make check` before a commit.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types board lock clean
+
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --no-sync
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(filter .uv/bin/uv,$(UV)):
+	python3 -m venv .uv && .uv/bin/pip install --quiet uv
+
+setup: $(filter .uv/bin/uv,$(UV))  ## make the environment that uv.lock describes
+	@$(UV) sync --locked --all-extras --quiet
+
+demo: setup  ## train on handwritten digits, under a minute, no download
+	@$(RUN) fallline train --data digits --out runs
+
+test: setup  ## the whole test suite
+	$(RUN) pytest -n auto --dist worksteal
+
+check: setup format lint types test  ## all that must hold before a commit
+
+format:
+	$(RUN) ruff format --check .
+
+lint:
+	$(RUN) ruff check .
+
+types:
+	$(RUN) mypy
+
+lock:  ## take newer versions into uv.lock
+	$(UV) lock --upgrade
+
+clean:  ## remove the environment and what tools cached
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,24 @@
+"""The command line. Commands import what they need when they run: `--help` loads no torch."""
+
+from __future__ import annotations
+
+import sys
+
+from fallline.cli.app import app
+from fallline.errors import FalllineError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line. Errors a person can mend: message on stderr, exit code 2."""
+    try:
+        app()
+    except FalllineError as error:
+        count = len(error.faults)
+        heading = "fallline: " if count == 1 else f"fallline: {count} faults\n"
+        sys.stderr.write(heading + "\n".join(f"{fault}" for fault in error.faults) + "\n")
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,158 @@
+"""The commands, each as thin as it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from fallline.training.resolve import Layer
+    from fallline.training.run import Run
+
+app = typer.Typer(
+    name="fallline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Finds the optimizer and the hyperparameters that train your image classifier best.",
+    epilog="Start here:  fallline train --data digits    then:  fallline board",
+)
+data_app = typer.Typer(no_args_is_help=True, help="The image sets on this machine.")
+app.add_typer(data_app, name="data")
+
+
+class TableName(str, Enum):
+    """What `fallline list` can list."""
+
+    optimizers = "optimizers"
+    models = "models"
+    data = "data"
+    presets = "presets"
+    schedules = "schedules"
+    settings = "settings"
+    runs = "runs"
+
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets the run folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per measurement.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+@app.command()
+def train(
+    preset: Annotated[
+        str, typer.Argument(metavar="[PRESET]", help="A recipe; see: fallline list presets")
+    ] = "steady",
+    data: Annotated[
+        str | None,
+        typer.Option("--data", "-d", help="cifar10, digits, ... or a folder or archive of images."),
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting; may be repeated."),
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option("--config", "-c", help="YAML or JSON of settings; later files win."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Initialization, order, augmentation.")] = None,
+    device: Device = None,
+    out: Out = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", "-n", help="The run folder's name.")] = None,
+    quiet: Quiet = False,
+    json: AsJson = False,
+) -> None:
+    """Train one classifier and leave a run folder.
+
+    Settings come from the preset, then --config files, then --set, then the other options:
+    later ones win. `fallline list settings` shows every one.
+
+    \b
+    fallline train --data digits
+    fallline train --data photos.zip --set model=resnet18 --set epochs=20
+    fallline train --set optimizer=sam --set optim.rho=0.1 --set lr=0.05
+    """
+    from fallline.training.resolve import preset_layer, resolve
+
+    resolved = resolve([preset_layer(preset), *_layers(config, assign, data, seed, device)])
+    from fallline.training.run import begin  # only now: it loads torch
+
+    with _stoppable():
+        _exit_by(begin(resolved, out=out, name=name, show=_show(quiet, json)))
+
+
+@app.command()
+def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
+    """Go on with a run after any kind of stop: Ctrl-C, a kill, a power cut."""
+    from fallline.training.run import resume as go_on
+
+    with _stoppable():
+        _exit_by(go_on(run, show=_show(quiet, json)))
+
+
+@app.command("list")
+def list_table(
+    what: Annotated[TableName, typer.Argument(help="Which table.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
+) -> None:
+    """Show a table: everything you may choose, in one line each."""
+    from fallline.cli.tables import print_table
+
+    print_table(what.value, out)
+
+
+@app.command()
+def board(
+    path: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path("runs"),
+    port: Annotated[int, typer.Option(help="The port to try first.")] = 6006,
+    open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Start TensorBoard on the runs, reachable from this machine only."""
+    from fallline.track.board import board as serve
+
+    serve(path, port=port, open_browser=open)
+
+
+def _layers(
+    configs: list[Path] | None,
+    assign: list[str] | None,
+    data: str | None,
+    seed: int | None,
+    device: str | None,
+) -> list[Layer]:
+    from fallline.training.resolve import Layer, parse_assignments, read_layer
+
+    layers = [read_layer(path) for path in configs or []]
+    layers += [parse_assignments(assign)] if assign else []
+    options = {"--data": data, "--seed": seed, "--device": device}
+    return layers + [
+        Layer(option, {option.removeprefix("--"): value})
+        for option, value in options.items()
+        if value is not None
+    ]
+
+
+def _show(quiet: bool, json: bool) -> Literal["auto", "quiet", "json"]:
+    return "json" if json else "quiet" if quiet else "auto"
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C ends with 130, as shells expect; SIGTERM's 143 arrives as SystemExit."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _exit_by(run: Run) -> None:
+    if run.outcome.status == "diverged":
+        raise typer.Exit(1)

@@ -1,0 +1,219 @@
+"""The one place that reads a config and builds what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from fallline.config import RunConfig
+from fallline.data import ImageSet, Split, hold_out
+from fallline.data.augment import Augment
+from fallline.data.batches import Batches
+from fallline.errors import ConfigError
+from fallline.models.table import MODELS
+from fallline.optim.build import build as build_optimizer
+from fallline.optim.ema import EMA
+from fallline.optim.schedule import factor
+from fallline.optim.table import row as optimizer_row
+from fallline.registry import load
+from fallline.training.device import pick_device, pick_precision, set_threads
+from fallline.training.losses import LOSSES
+from fallline.training.step import Step
+
+CALIBRATION_IMAGES = 5000  # airbench's number for the whitening statistics (Jordan 2024)
+
+Autocast = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What is trained on, what choices are made on, what is kept for the end; and so in words."""
+
+    train: Split
+    val: Split
+    test: Split | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """The batches of each split."""
+
+    train: Batches
+    val: Batches
+    test: Batches | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training, put together and not yet begun."""
+
+    config: RunConfig
+    images: ImageSet
+    splits: Splits
+    feeds: Feeds
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    averages: bool
+    ema: EMA | None
+    step: Step
+    image_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    autocast: Autocast
+    device: torch.device
+    total_steps: int
+    lr_factor: Callable[[int], float]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in one pass over the training images."""
+        return self.feeds.train.steps_per_epoch
+
+    @contextmanager
+    def judged_weights(self) -> Iterator[None]:
+        """The model holds the weights it is judged by: averaged ones where there are any."""
+        with self.ema.applied() if self.ema else nullcontext():
+            if self.averages:
+                self.optimizer.eval()  # type: ignore[attr-defined]
+            yield
+            if self.averages:
+                self.optimizer.train()  # type: ignore[attr-defined]
+
+
+def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
+    """The config with all that depends on the data and the machine filled in."""
+    device = pick_device(config.train.device)
+    size = config.train.batch_size or min(500, max(16, train_images // 40))
+    train = config.train.model_copy(
+        update={
+            "batch_size": min(size, train_images),
+            "device": str(device),
+            "precision": pick_precision(config.train.precision, device),
+            "threads": set_threads(config.train.threads),
+        }
+    )
+    augment = config.data.augment
+    if augment.flip == "auto":
+        flip = "alternating" if images.mirror else "off"
+        augment = augment.model_copy(update={"flip": flip})
+    channels, height, _ = images.shape
+    data = config.data.model_copy(
+        update={"image_size": height, "channels": channels, "augment": augment}
+    )
+    return config.model_copy(update={"data": data, "train": train})
+
+
+def split(config: RunConfig, images: ImageSet) -> Splits:
+    """The splits the config asks for. Raises ConfigError if the set has no such split."""
+    data = config.data
+    if data.validate_on == "test":
+        if images.test is None:
+            raise ConfigError(
+                "data.validate_on=test needs a test split",
+                seen=f"{images.name} has none",
+                next="leave data.validate_on out to hold out training images",
+            )
+        return Splits(images.train, images.test, None, "validated on the test split")
+    if images.val is not None:
+        return Splits(images.train, images.val, images.test, "validated on the set's val split")
+    train, val = hold_out(images.train, data.holdout, data.split_seed)
+    words = f"validated on {len(val):,} images held out of the training split"
+    return Splits(train, val, images.test, words)
+
+
+def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool) -> Job:
+    """Builds everything a settled config names, the model initialized from the seed.
+
+    `fresh` is False where a checkpoint follows, which makes calibration needless.
+    """
+    train = config.train
+    set_threads(train.threads)
+    device = pick_device(train.device)
+    autocast = _autocast(device, train.precision)
+    feeds = _feeds(config, images, splits, device)
+    model = build_model(config, images).to(device, memory_format=torch.channels_last)
+    if fresh and MODELS[config.model.name].calibrates:
+        model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
+    optimizer = _optimizer(config, model)
+    loss = LOSSES[train.loss]
+    total = max(1, round(train.epochs * feeds.train.steps_per_epoch))
+    total = min(total, train.max_steps or total)
+    return Job(
+        config=config,
+        images=images,
+        splits=splits,
+        feeds=feeds,
+        model=model,
+        optimizer=optimizer,
+        averages=optimizer_row(config.optim.name).averages,
+        ema=EMA(model, train.ema) if train.ema else None,
+        step=Step(
+            torch.compile(model) if train.compile else model,
+            optimizer,
+            partial(loss, smoothing=train.label_smoothing, reduction="mean"),
+            autocast=autocast,
+            clip=train.grad_clip,
+        ),
+        image_loss=partial(loss, smoothing=0.0, reduction="none"),
+        autocast=autocast,
+        device=device,
+        total_steps=total,
+        lr_factor=_lr_factor(config, total),
+    )
+
+
+def build_model(config: RunConfig, images: ImageSet) -> Any:
+    """The network the config names, for these images, initialized from the config's seed."""
+    torch.manual_seed(config.seed)
+    row = MODELS[config.model.name]
+    return load(row.target)(images.shape, len(images.classes), **config.model.options)
+
+
+def _feeds(config: RunConfig, images: ImageSet, splits: Splits, device: torch.device) -> Feeds:
+    make = partial(
+        Batches,
+        classes=len(images.classes),
+        mean=images.mean,
+        std=images.std,
+        device=device,
+        dtype=torch.bfloat16 if config.train.precision == "bf16" else torch.float32,
+    )
+    scored = partial(make, batch_size=config.train.eval_batch_size)
+    return Feeds(
+        train=make(
+            splits.train,
+            batch_size=config.train.batch_size,
+            augment=Augment(**config.data.augment.model_dump()),
+            seed=config.seed,
+        ),
+        val=scored(splits.val),
+        test=None if splits.test is None else scored(splits.test),
+    )
+
+
+def _optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
+    optim = config.optim
+    return build_optimizer(
+        optim.name,
+        model,
+        lr=optim.lr,
+        weight_decay=optim.weight_decay,
+        decay_norm_and_bias=optim.decay_norm_and_bias,
+        lr_scale=optim.lr_scale,
+        options=optim.options,
+    )
+
+
+def _lr_factor(config: RunConfig, total_steps: int) -> Callable[[int], float]:
+    shape = config.schedule.model_dump()
+    return partial(factor, shape.pop("name"), total_steps=total_steps, **shape)
+
+
+def _autocast(device: torch.device, precision: str) -> Autocast:
+    bf16 = precision == "bf16"
+    return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=bf16)

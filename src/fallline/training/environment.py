@@ -1,0 +1,63 @@
+"""What a run ran on and with: the content of environment.json."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from fallline.training.assemble import Job
+from fallline.training.device import cpu_flags, device_name
+
+_TOLD = ("fallline", "torch", "numpy", "torchvision", "pytorch_optimizer")
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+
+
+def describe(job: Job, origins: dict[str, str]) -> dict[str, Any]:
+    """Versions, device, CPU flags, data, command and where each setting came from."""
+    return {
+        "versions": {"python": platform.python_version()} | _versions(),
+        "platform": platform.platform(),
+        "device": str(job.device),
+        "device_name": device_name(job.device),
+        "precision": job.config.train.precision,
+        "threads": torch.get_num_threads(),
+        "cpu_flags": [flag for flag in _FLAGS if flag in cpu_flags()],
+        "command": shlex.join(sys.argv),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "data": _data(job),
+        "parameters": sum(p.numel() for p in job.model.parameters()),
+        "origins": origins,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _TOLD:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _data(job: Job) -> dict[str, Any]:
+    splits = job.splits
+    return {
+        "name": job.images.name,
+        "fingerprint": job.images.fingerprint,
+        "classes": list(job.images.classes),
+        "shape": list(job.images.shape),
+        "train_images": len(splits.train),
+        "val_images": len(splits.val),
+        "test_images": len(splits.test) if splits.test else 0,
+        "validation": splits.words,
+        "mean": list(job.images.mean),
+        "std": list(job.images.std),
+        "notes": list(job.images.notes),
+    }

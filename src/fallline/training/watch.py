@@ -1,0 +1,196 @@
+"""The occasional work of a training: measuring, evaluating, saving, stopping."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fallline.data.batches import Batches
+from fallline.errors import Diverged, Interrupted
+from fallline.records import Record, RunFolder
+from fallline.track.tracker import Tracker
+from fallline.training import checkpoint
+from fallline.training.assemble import Job
+from fallline.training.evaluate import Evaluation, evaluate
+from fallline.training.progress import Progress
+from fallline.training.signals import StopRequest
+from fallline.training.state import state_of
+from fallline.training.step import norm_of
+
+OnEval = Callable[[Record], None]
+SECONDS_BETWEEN_READINGS = 0.5  # a kill may lose one second of measurements
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A batch's measurements, still on the device."""
+
+    step: int
+    seconds: float
+    lr: float
+    loss: Tensor
+    grad_norm: Tensor | None
+
+
+class Watch:
+    """Does what is due beside the steps.
+
+    Args:
+        job: the training.
+        progress: how far it has come.
+        folder: where checkpoints go.
+        tracker: where measurements go.
+        stopping: whether a signal asked to stop.
+        on_eval: called with the record of every evaluated epoch; may raise Pruned.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        progress: Progress,
+        folder: RunFolder,
+        tracker: Tracker,
+        stopping: StopRequest,
+        on_eval: OnEval | None = None,
+    ) -> None:
+        self.job, self.progress, self.folder = job, progress, folder
+        self.tracker, self.stopping, self.on_eval = tracker, stopping, on_eval
+        self._last: Evaluation | None = None
+        self._readings: list[_Reading] = []
+        self._read_at = self._saved_at = time.monotonic()
+        self._speed_from = progress.images_seen, progress.clock.read()
+        self._speed = math.nan
+
+    def batch(self, loss: Tensor, grad_norm: Tensor | None) -> None:
+        """Notes a batch's measurements; they are read from the device some times a second."""
+        seconds, lr = self.progress.clock.read(), self.job.optimizer.param_groups[0]["lr"]
+        self._readings.append(_Reading(self.progress.step, seconds, lr, loss, grad_norm))
+        if time.monotonic() - self._read_at >= SECONDS_BETWEEN_READINGS:
+            self._read()
+
+    def epoch(self) -> None:
+        """Ends an epoch: evaluates if that is due, and logs."""
+        with self.progress.clock.paused():
+            self._read()
+            values = self._epoch_values()
+            if self._evaluation_due():
+                values |= self._evaluate()
+            record = self._record("epoch", values)
+            self.tracker.log(record)
+            if self.on_eval and "val/loss" in values:
+                self.on_eval(record)
+
+    def save_or_stop_if_due(self) -> None:
+        """Saves when the time has come. Raises Interrupted, after saving, if asked to stop."""
+        stop = self.stopping.signum
+        if stop is None and time.monotonic() - self._saved_at < self._save_every:
+            return
+        with self.progress.clock.paused():
+            self.save()
+        if stop is not None and self.progress.step < self.job.total_steps:
+            raise Interrupted(f"stopped by {self.stopping.name}", stop)
+
+    def save(self) -> None:
+        """Writes a checkpoint, with everything measured up to here on record before it."""
+        self._read()
+        if not math.isfinite(norm_of(self.job.model.parameters()).item()):
+            raise Diverged(f"a weight is not finite after step {self.progress.step}")
+        checkpoint.save(self.folder.checkpoints, state_of(self.job, self.progress), self.progress.step)
+        self._saved_at = time.monotonic()
+
+    def last_evaluation(self) -> Evaluation:
+        """The last evaluation; a run resumed after its last step evaluates again."""
+        if self._last is None:
+            self._last = evaluate_on(self.job, self.job.feeds.val, final=True)
+        return self._last
+
+    @property
+    def _save_every(self) -> float:
+        return self.job.config.train.checkpoint_seconds
+
+    def _evaluation_due(self) -> bool:
+        last = self.progress.step == self.job.total_steps
+        return last or self._epoch_number() % self.job.config.train.eval_every == 0
+
+    def _epoch_number(self, step: int | None = None) -> int:
+        """The epoch, counted from 1, that a step (default: the last one done) belongs to."""
+        return -(-(self.progress.step if step is None else step) // self.job.steps_per_epoch)
+
+    def _read(self) -> None:
+        """Reads the noted measurements from the device, in one wait, and logs them."""
+        self._read_at = time.monotonic()
+        if not self._readings:
+            return
+        readings, self._readings = self._readings, []
+        losses = torch.stack([reading.loss for reading in readings]).tolist()
+        self._speed = self._images_per_second()
+        for reading, loss in zip(readings, losses, strict=True):
+            if not math.isfinite(loss):
+                raise Diverged(f"the loss is {loss} at step {reading.step} or before")
+            self.tracker.log(self._batch_record(reading, loss))
+
+    def _batch_record(self, reading: _Reading, loss: float) -> Record:
+        values = {"train/batch_loss": loss, "lr": reading.lr, "images_per_second": self._speed}
+        if reading.grad_norm is not None:
+            self.progress.grad_norm = values["grad_norm"] = reading.grad_norm.item()
+        epoch = self._epoch_number(reading.step)
+        return Record("batch", reading.step, epoch, reading.seconds, values)
+
+    def _images_per_second(self) -> float:
+        """Since this was last asked, by the training clock."""
+        images, seconds = self._speed_from
+        self._speed_from = self.progress.images_seen, self.progress.clock.read()
+        elapsed = self._speed_from[1] - seconds
+        return (self._speed_from[0] - images) / elapsed if elapsed > 0 else self._speed
+
+    def _epoch_values(self) -> dict[str, float | str]:
+        loss, accuracy = self.progress.close_epoch()
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss of the epoch that ended at step {self.progress.step} is {loss}")
+        config = self.job.config
+        return {
+            "train/loss": loss,
+            "train/accuracy": accuracy,
+            "lr": self.job.optimizer.param_groups[0]["lr"],
+            "batch_size": config.train.batch_size or 0,
+            "weight_norm": norm_of(self.job.model.parameters()).item(),
+            "grad_norm": self.progress.grad_norm,
+            "images_per_second": self._speed,
+            "optimizer": config.optim.name,
+        }
+
+    def _evaluate(self) -> dict[str, float | str]:
+        """Scores the val split; with views averaged at the end of the run."""
+        last = self.progress.step == self.job.total_steps
+        scored = evaluate_on(self.job, self.job.feeds.val, final=last)
+        self._last = scored
+        self.progress.score(scored.loss, scored.accuracy)
+        for index, loss in enumerate(scored.batch_losses):
+            place = (self._epoch_number() - 1) * len(scored.batch_losses) + index + 1
+            self.tracker.log(self._record("batch", {"val/batch_loss": loss, "val/batch": place}))
+        values: dict[str, float | str] = {"val/loss": scored.loss, "val/accuracy": scored.accuracy}
+        if scored.accuracy_tta is not None:
+            values["val/accuracy_tta"] = scored.accuracy_tta
+        return values
+
+    def _record(self, event: Any, values: dict[str, Any]) -> Record:
+        seconds = self.progress.clock.read()
+        return Record(event, self.progress.step, self._epoch_number(), seconds, values)
+
+
+def evaluate_on(job: Job, batches: Batches, *, final: bool) -> Evaluation:
+    """Scores the weights the job is judged by; `final`: with the views that the config averages."""
+    with job.judged_weights():
+        return evaluate(
+            job.model,
+            batches.epoch(0),
+            job.image_loss,
+            autocast=job.autocast,
+            tta=job.config.train.tta if final else "off",
+        )
