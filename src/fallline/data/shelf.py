@@ -106,6 +106,11 @@ def obtain(request: Request, progress: Progress) -> ImageSet:
     return replace(found, notes=found.notes + notes)
 
 
+def is_cached(request: Request) -> bool:
+    """Whether `obtain` would find a good file."""
+    return _look(sets_folder() / request.file_name, request.stamp)[0] is not None
+
+
 def _look(path: Path, stamp: str) -> tuple[ImageSet | None, str]:
     """The set if its file is good; else None and what is wrong (empty: there is no file)."""
     try:

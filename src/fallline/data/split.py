@@ -25,18 +25,17 @@ def hold_out(split: Split, amount: int | float | None, seed: int) -> tuple[Split
     Raises:
         ConfigError: the amount leaves one of the parts without an image of some class.
     """
-    classes, counts = np.unique(split.targets, return_counts=True)
-    wanted = _wanted(split, amount, len(classes))
+    _, kinds, counts = np.unique(split.targets, return_inverse=True, return_counts=True)
+    wanted = _wanted(len(split), amount, len(counts))
     _check(wanted, amount, counts)
-    quota = dict(zip(classes.tolist(), _quotas(counts, wanted).tolist(), strict=True))
-    held = _rank_in_class(split, seed) < np.vectorize(quota.__getitem__)(split.targets)
+    held = _rank_in_class(kinds, counts, seed) < _quotas(counts, wanted)[kinds]
     return split.subset(split.rows[~held]), split.subset(split.rows[held])
 
 
-def _wanted(split: Split, amount: int | float | None, classes: int) -> int:
+def _wanted(images: int, amount: int | float | None, classes: int) -> int:
     if amount is None:
-        return max(min(LARGEST_DEFAULT, len(split) // 10), classes)
-    return round(amount * len(split)) if isinstance(amount, float) else amount
+        return max(min(LARGEST_DEFAULT, images // 10), classes)
+    return round(amount * images) if isinstance(amount, float) else amount
 
 
 def _check(wanted: int, amount: int | float | None, counts: Index) -> None:
@@ -74,11 +73,10 @@ def _quotas(counts: Index, wanted: int) -> Index:
     return quotas
 
 
-def _rank_in_class(split: Split, seed: int) -> Index:
+def _rank_in_class(kinds: Index, counts: Index, seed: int) -> Index:
     """The place of each image in a random order of its class, int64 (N,)."""
-    order = np.lexsort((np.random.default_rng(seed).random(len(split)), split.targets))
-    _, counts = np.unique(split.targets, return_counts=True)
+    order = np.lexsort((np.random.default_rng(seed).random(len(kinds)), kinds))
     starts = np.repeat(np.cumsum(counts) - counts, counts)
-    rank = np.empty(len(split), np.int64)
-    rank[order] = np.arange(len(split)) - starts
+    rank = np.empty(len(kinds), np.int64)
+    rank[order] = np.arange(len(kinds)) - starts
     return rank

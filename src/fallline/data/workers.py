@@ -1,8 +1,8 @@
 """Decoding with all cores: processes that get files through a pipe and give pixels back.
 
-They are started as `python -m fallline.data.workers`, not by multiprocessing: its processes
-either inherit the threads of torch by halves (fork) or run the user's script once more (spawn),
-which a script without a main guard does not survive. A message is a line of JSON that says how
+They are started as plain Python processes, not by multiprocessing: its processes either
+inherit the threads of torch by halves (fork) or run the user's script once more (spawn), which a
+script without a main guard does not survive. A message is a line of JSON that says how
 many bytes follow it.
 """
 
@@ -38,9 +38,13 @@ def decode_all(chunks: Iterable[Sequence[File]], plan: Plan) -> Iterator[Chunk]:
         Refuted: an image shows that the plan was guessed wrong.
         DataError: a decoding process died.
     """
+    waiting = iter(chunks)
+    for files in waiting:  # the first here: a small set needs no other process
+        yield decode(files, plan)
+        break
     with _Pool(min(_cores(), MOST_WORKERS)) as pool:
         under_way: deque[Future[Chunk]] = deque()
-        for files in chunks:
+        for files in waiting:
             under_way.append(pool.submit(files, plan))
             if len(under_way) > 2 * pool.size:
                 yield under_way.popleft().result()
@@ -104,7 +108,7 @@ def _start() -> subprocess.Popen[bytes]:
     here = str(Path(fallline.__file__).parents[1])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-m", "fallline.data.workers"],
+        [sys.executable, "-c", "from fallline.data.workers import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": path},
@@ -138,7 +142,7 @@ def _plan(values: dict[str, Any]) -> Plan:
     return Plan(**values | {"size": tuple(values["size"])})
 
 
-def _send(pipe: IO[bytes], message: dict[str, Any], *contents: bytes | memoryview) -> None:
+def _send(pipe: IO[bytes], message: dict[str, Any], *contents: bytes) -> None:
     pipe.write(json.dumps(message).encode() + b"\n")
     for content in contents:
         pipe.write(content)
@@ -160,8 +164,9 @@ def _read(pipe: IO[bytes], count: int) -> bytes:
     return content
 
 
-def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Answers requests until there are no more."""
+def serve() -> None:
+    """What a worker does: answers requests until there are no more."""
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent ends us
     while True:
         try:
@@ -177,10 +182,6 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
         except Refuted as refuted:
             _send(replies, {"refuted": asdict(refuted.better)})
             continue
-        pixels = np.ascontiguousarray(chunk.pixels).data.cast("B")
+        pixels = chunk.pixels.tobytes()
         about = {"faults": chunk.faults, "see_through": chunk.see_through}
         _send(replies, about | {"bytes": len(pixels)}, pixels)
-
-
-if __name__ == "__main__":
-    _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,222 @@
+"""Archives as sources: read in a stream, never unpacked, and trusted in nothing.
+
+Refused are paths that lead out of the archive, links and devices, more than `RATIO` times the
+bytes of the file (beyond 1 GiB), single files over 256 MiB, and anything cut short or damaged.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from fallline.data.folder import Entry, Source
+from fallline.data.layout import is_hidden
+from fallline.errors import DataError
+
+RATIO = 200  # images hardly shrink in an archive; white bitmaps shrink 100 times
+ALWAYS_ALLOWED = 2**30  # bytes unpacked
+LARGEST_FILE = 256 * 2**20  # bytes
+KINDS = ".zip .tar .tar.gz .tgz .tar.xz"
+
+
+def open_archive(path: Path) -> Source:
+    """The archive as a source; its kind is told by its content. Raises DataError."""
+    with _reading(path), path.open("rb") as file:
+        head = file.read(512)
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        return ZipSource(path)
+    if head.startswith((b"\x1f\x8b", b"\xfd7zXZ\0")) or head[257:262] == b"ustar":
+        return TarSource(path)
+    raise DataError(
+        "this file is no archive of images",
+        seen=f"{path} ({'empty' if not head else f'starts with {head[:8]!r}'})",
+        allowed=f"a folder, or an archive: {KINDS}",
+        next="give the folder that holds the class folders",
+    )
+
+
+class TarSource:
+    """A tar archive, compressed or not, read front to back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stamp = _stamp(path)
+        self.folders: set[str] = set()
+        self.done, self.total = 0, path.stat().st_size
+
+    def listing(self) -> None:
+        """Not known before the archive has been read."""
+
+    def files(self, skip: Container[str]) -> Iterator[Entry]:
+        """The files in the order of the archive."""
+        with _reading(self.path), self.path.open("rb") as packed:
+            stream = _Guarded(_unpacked(packed), self.path)
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
+                for member in tar:
+                    self.done = packed.tell()
+                    name = self._checked(member)
+                    if member.isdir():
+                        self.folders.add(name)
+                    elif not is_hidden(name) and name not in skip:
+                        content = tar.extractfile(member)
+                        assert content is not None
+                        yield Entry(name, content.read())
+                    tar.members.clear()  # else it keeps every header
+            stream.finish()
+
+    def _checked(self, member: tarfile.TarInfo) -> str:
+        if not (member.isreg() or member.isdir()):
+            raise _hostile(self.path, f"{member.name} is a link or a device")
+        _check_size(self.path, member.name, member.size)
+        return _checked_name(self.path, member.name)
+
+
+class ZipSource:
+    """A zip archive, in the order of its paths."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stamp = _stamp(path)
+        with _reading(path), zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+        allowed = _allowed(path)
+        if sum(member.file_size for member in members) > allowed:
+            raise _bomb(path, allowed)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self.folders: set[str] = set()
+        for member in members:
+            self._take(member)
+        self.done, self.total = 0, len(self._members)
+
+    def _take(self, member: zipfile.ZipInfo) -> None:
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise _hostile(self.path, f"{member.filename} is a link or a device")
+        _check_size(self.path, member.filename, member.file_size)
+        name = _checked_name(self.path, member.filename)
+        if is_hidden(name):
+            return
+        if member.is_dir() or member.filename.endswith("\\"):
+            self.folders.add(name)
+        else:
+            self._members[name] = member
+
+    def listing(self) -> list[str]:
+        """The paths of all files, sorted."""
+        return sorted(self._members)
+
+    def files(self, skip: Container[str]) -> Iterator[Entry]:
+        """The files in the order of their paths."""
+        with _reading(self.path), zipfile.ZipFile(self.path) as archive:
+            for done, name in enumerate(self.listing(), 1):
+                self.done = done
+                if name not in skip:
+                    yield Entry(name, archive.read(self._members[name]))
+
+
+class _Guarded:
+    """An unpacked stream that ends a bomb and notices a missing end."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream, self._path = stream, path
+        self._left = self._allowed = _allowed(path)
+        self._last = b""
+
+    def read(self, count: int) -> bytes:
+        content = self._stream.read(count)
+        self._left -= len(content)
+        if self._left < 0:
+            raise _bomb(self._path, self._allowed)
+        self._last = (self._last + content)[-tarfile.BLOCKSIZE :]
+        return content
+
+    def finish(self) -> None:
+        """Reads to the end: checksums stand there, and every tar ends in a block of zeros."""
+        while self.read(2**20):
+            pass
+        if self._last.strip(b"\0"):
+            raise EOFError("its end is missing")
+
+
+def _unpacked(packed: IO[bytes]) -> IO[bytes]:
+    head = packed.read(6)
+    packed.seek(0)
+    if head.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.open(packed))
+    return lzma.open(packed) if head.startswith(b"\xfd7zXZ") else packed
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever the archive readers raise on damaged bytes becomes a DataError."""
+    try:
+        yield
+    except (
+        OSError,
+        EOFError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,  # a zip method that Python does not know
+        RuntimeError,  # a zip that wants a password
+    ) as error:
+        raise DataError(
+            "the archive cannot be read: cut short, damaged or not permitted",
+            seen=f"{path}: {error}",
+            allowed=KINDS,
+            next="copy or download it again",
+        ) from error
+
+
+def _stamp(path: Path) -> str:
+    facts = path.stat()
+    return f"{facts.st_size} {facts.st_mtime_ns}"
+
+
+def _allowed(path: Path) -> int:
+    return max(ALWAYS_ALLOWED, RATIO * path.stat().st_size)
+
+
+def _checked_name(path: Path, name: str) -> str:
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or re.match("[A-Za-z]:", plain) or ".." in plain.split("/"):
+        raise _hostile(path, f"the path {name!r}")
+    return "/".join(part for part in plain.split("/") if part not in ("", "."))
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    if size > LARGEST_FILE:
+        raise DataError(
+            "a file in the archive is too large for an image",
+            seen=f"{path}: {name} ({size / 2**20:,.0f} MiB)",
+            allowed=f"up to {LARGEST_FILE / 2**20:,.0f} MiB each",
+            next="pack the images alone",
+        )
+
+
+def _hostile(path: Path, seen: str) -> DataError:
+    return DataError(
+        "the archive holds what no image set needs; nothing of it was read",
+        seen=f"{path}: {seen}",
+        allowed="plain files and folders, with paths that stay inside the archive",
+        next="do not trust this archive; pack the images anew if they are yours",
+    )
+
+
+def _bomb(path: Path, allowed: int) -> DataError:
+    return DataError(
+        "the archive unpacks to absurdly much",
+        seen=f"{path}: {path.stat().st_size:,} bytes packed, over {allowed:,} unpacked",
+        allowed=f"{RATIO} times its size, or {ALWAYS_ALLOWED / 2**30:.0f} GiB",
+        next="unpack it yourself if you trust it, and give the folder",
+    )
