@@ -97,11 +97,7 @@ def draw(
     """What happens to `count` images in `steps` batches of one epoch: the same on every call."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, epoch)))
     order = rng.permutation(count)
-    flipped = {
-        "off": lambda: None,
-        "random": lambda: rng.random(count) < 0.5,
-        "alternating": lambda: _first_flipped(seed, count)[order] ^ bool(epoch % 2),
-    }[augment.flip]()
+    flipped = _flips(rng, augment, seed, epoch, order)
     reach = augment.shift
     return Draws(
         torch.from_numpy(order),
@@ -112,9 +108,16 @@ def draw(
     )
 
 
-def _first_flipped(seed: int, count: int) -> np.ndarray:
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    return rng.random(count) < 0.5
+def _flips(
+    rng: np.random.Generator, augment: Augment, seed: int, epoch: int, order: np.ndarray
+) -> np.ndarray | None:
+    if augment.flip == "off":
+        return None
+    if augment.flip == "random":
+        return rng.random(len(order)) < 0.5
+    for_all_epochs = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    first: np.ndarray = for_all_epochs.random(len(order)) < 0.5
+    return first[order] ^ bool(epoch % 2)
 
 
 def _centres(rng: np.random.Generator, size: tuple[int, int], count: int) -> torch.Tensor:
@@ -188,7 +191,7 @@ def _by_windows(
 
     The images that are flipped come last in `wide`; the windows put all back in their order.
     """
-    count, height, width, channels = images.shape
+    _, height, width, channels = images.shape
     order = flipped.byte().argsort(stable=True)
     wide = _widened(images.index_select(0, order), int(flipped.sum()), reach)
     rows = order.argsort()[:, None] * height + _reflected(shifts[:, 0], height)
