@@ -173,13 +173,21 @@ SHORT_NAMES = {
 """The words people and sweep files already use, and the field each means."""
 
 
-def field_names(section: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+def field_names() -> list[str]:
     """Every dotted key the schema declares (the options of rows are not among them)."""
-    names = []
+    return [name for name, _, _ in described_fields()]
+
+
+def described_fields(
+    section: type[BaseModel] = RunConfig, prefix: str = ""
+) -> list[tuple[str, str, str]]:
+    """(dotted key, default, meaning) of every field the schema declares."""
+    described: list[tuple[str, str, str]] = []
     for name, field in section.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += field_names(kind, f"{prefix}{name}.")
+            described += described_fields(kind, f"{prefix}{name}.")
         else:
-            names.append(prefix + name)
-    return names
+            default = "" if field.default is None else str(field.default)
+            described.append((prefix + name, default, field.description or ""))
+    return described

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
-from fallline.data import DATA
+from fallline.data import fault_of
 from fallline.errors import ConfigError, Fault, did_you_mean, unknown_name
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES
@@ -151,13 +151,8 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
                 next="leave schedule.warmup out and set schedule.peak",
             )
         )
-    if config.data.name not in DATA and not Path(config.data.name).expanduser().exists():
-        faults.append(
-            unknown_name(
-                "data", config.data.name, DATA.names, "or give the path of a folder or archive"
-            )
-        )
-    return faults
+    data_fault = fault_of(config.data.name)
+    return faults + ([data_fault] if data_fault else [])
 
 
 def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
@@ -169,7 +164,7 @@ def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Faul
         own = {k: given.pop(k) for k in list(given) if k in _own_fields(section)}
         try:
             schema = _row_schema(section, str(own.get("name", field.name)), given)
-            options = schema.model_validate(given).model_dump()
+            options = schema.model_validate(given).model_dump(mode="json")
         except ValidationError as error:
             known = [f"{section}.{name}" for name in (*schema.model_fields, *type(field).model_fields)]
             faults += _faults(error, f"{section}.", known)
@@ -198,10 +193,19 @@ def _faults(error: ValidationError, prefix: str, known: list[str]) -> list[Fault
     for found in error.errors(include_url=False):
         key = prefix + ".".join(str(part) for part in found["loc"])
         if found["type"] == "extra_forbidden":
-            guess = did_you_mean(key, known)
-            next_step = f"did you mean {guess}?" if guess else None
-            allowed = ", ".join(name for name in known if name.startswith(prefix)) or None
-            faults.append(Fault("unknown setting", key, None if guess else allowed, next_step))
+            faults.append(_unknown_setting(key, known))
         else:
             faults.append(Fault(f"{key}: {found['msg']}", seen=repr(found["input"])))
     return faults
+
+
+def _unknown_setting(key: str, known: list[str]) -> Fault:
+    """Its neighbours are the settings of its section; a word without one may be from any."""
+    section, _, word = key.rpartition(".")
+    near = [name for name in known if name.rpartition(".")[0] == section]
+    candidates = {name.rpartition(".")[2]: name for name in (near if section else known)}
+    guess = did_you_mean(word, list(candidates))
+    if guess:
+        return Fault("unknown setting", key, next=f"did you mean {candidates[guess]}?")
+    hint = "see them all with: fallline list settings"
+    return Fault("unknown setting", key, ", ".join(near) or None, hint)

@@ -15,9 +15,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fallline.config import RunConfig
-from fallline.data import DownloadError, ImageSet
+from fallline.data import ImageSet
 from fallline.data import load as load_images
-from fallline.errors import Interrupted, RunError, Stop
+from fallline.errors import DataUnavailable, Interrupted, RunError, Stop
 from fallline.records import Outcome, RunFolder, Status
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
@@ -135,7 +135,7 @@ def _load(resolved: Resolved, show: Show) -> tuple[Resolved, ImageSet]:
     """The images; the built-in digits where nobody chose and nothing can be downloaded."""
     try:
         return resolved, _images(resolved.config, show)
-    except DownloadError as error:
+    except DataUnavailable as error:
         if "data.name" in resolved.origins:
             raise
         name = resolved.config.data.name

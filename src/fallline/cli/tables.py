@@ -1,0 +1,106 @@
+"""What `fallline list` prints: each table as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from fallline.records import RunFolder
+
+Lines = Iterable[tuple[str, ...]]
+
+
+def print_table(what: str, runs: Path) -> None:
+    """Prints one of the tables; `runs` is where run folders lie."""
+    tables: dict[str, Callable[[], tuple[tuple[str, ...], Lines]]] = {
+        "optimizers": _optimizers,
+        "models": _models,
+        "data": _data,
+        "presets": _presets,
+        "schedules": _schedules,
+        "settings": _settings,
+        "runs": lambda: _runs(runs),
+    }
+    columns, lines = tables[what]()
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, no_wrap=column == columns[0])
+    for line in lines:
+        grid.add_row(*(Text(cell) for cell in line))
+    Console(soft_wrap=False).print(grid)
+
+
+def _optimizers() -> tuple[tuple[str, ...], Lines]:
+    from fallline.optim import library
+    from fallline.optim.table import OPTIMIZERS
+
+    lines = [
+        (row.name, f"{row.gradients_per_step:g}", row.summary, row.paper.rpartition(", ")[0])
+        for row in OPTIMIZERS
+    ]
+    others = ", ".join(sorted(set(library.NAMES) - set(OPTIMIZERS.names)))
+    lines.append(("", "", "", ""))
+    lines.append(("and by name,", "", f"with pip install 'fallline[optimizers]': {others}", ""))
+    return ("name", "gradients", "what it is", "paper"), lines
+
+
+def _models() -> tuple[tuple[str, ...], Lines]:
+    from fallline.models.table import MODELS
+
+    lines = [
+        (row.name, row.summary, ", ".join(f"model.{name}" for name in row.options.model_fields))
+        for row in MODELS
+    ]
+    return ("name", "what it is", "settings"), lines
+
+
+def _data() -> tuple[tuple[str, ...], Lines]:
+    from fallline.data import DATA, available
+
+    lines = [
+        (row.name, "yes" if available(row.name) else "fetched when used", row.summary)
+        for row in DATA
+    ]
+    lines.append(("PATH", "", "a folder or archive: train/<class>/* (val/, test/) or <class>/*"))
+    return ("name", "on this machine", "what it is"), lines
+
+
+def _presets() -> tuple[tuple[str, ...], Lines]:
+    from fallline.presets.table import PRESETS
+
+    return ("name", "what it is for"), [(row.name, row.summary) for row in PRESETS]
+
+
+def _schedules() -> tuple[tuple[str, ...], Lines]:
+    from fallline.optim.schedule import SCHEDULES
+
+    return ("name", "the learning rate"), [(row.name, row.summary) for row in SCHEDULES]
+
+
+def _settings() -> tuple[tuple[str, ...], Lines]:
+    from fallline.config import SHORT_NAMES, described_fields
+
+    short = {field: name for name, field in SHORT_NAMES.items()}
+    lines = [
+        (name, short.get(name, ""), default, description)
+        for name, default, description in described_fields()
+    ]
+    return ("setting", "short name", "default", "meaning"), lines
+
+
+def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
+    found = sorted(path.parent for path in folder.glob("*/config.json"))
+    return ("run", "status", "val", "test", "steps"), [_run_line(RunFolder(path)) for path in found]
+
+
+def _run_line(run: RunFolder) -> tuple[str, ...]:
+    outcome = run.read_outcome()
+    if outcome is None:
+        return str(run.path), "not ended", "", "", ""
+    scores = (outcome.val_accuracy, outcome.test_accuracy)
+    percent = ("" if score is None else f"{score:.2%}" for score in scores)
+    return str(run.path), outcome.status, *percent, str(outcome.steps)

@@ -1,0 +1,154 @@
+"""Settings: layers, short names, rows' options, and every fault at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fallline.config import RunConfig
+from fallline.errors import ConfigError
+from fallline.training.resolve import (
+    Layer,
+    Resolved,
+    parse_assignments,
+    preset_layer,
+    read_layer,
+    resolve,
+)
+
+
+def settled(*assignments: str) -> Resolved:
+    return resolve([preset_layer("steady"), parse_assignments(assignments)])
+
+
+def faults(*assignments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        settled(*assignments)
+    return str(caught.value)
+
+
+def test_the_config_is_complete_and_survives_the_trip_through_json() -> None:
+    config = settled("data=synthetic").config
+    assert config.optim.lr is not None
+    assert config.model.options["widths"]
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_later_layer_wins_and_each_setting_knows_where_it_came_from() -> None:
+    resolved = resolve(
+        [Layer("first", {"lr": 0.5, "epochs": 3}), Layer("second", {"optim": {"lr": 0.25}})]
+    )
+    assert resolved.config.optim.lr == 0.25
+    assert resolved.origins["optim.lr"] == "second"
+    assert resolved.origins["train.epochs"] == "first"
+    assert "seed" not in resolved.origins
+
+
+@pytest.mark.parametrize(
+    ("short", "field"),
+    [("learning_rate=0.5", "lr"), ("lr=0.5", "lr"), ("optim.lr=5e-1", "lr")],
+)
+def test_short_names_and_dotted_keys_mean_the_same_field(short: str, field: str) -> None:
+    assert getattr(settled("optimizer=sgd", short).config.optim, field) == 0.5
+
+
+def test_another_row_drops_the_options_meant_for_the_one_before() -> None:
+    config = resolve(
+        [
+            Layer("preset", {"model": {"name": "convnet", "widths": [8, 8, 8]}}),
+            Layer("--set", {"model": "mlp"}),
+        ]
+    ).config
+    assert config.model.options["widths"] == [1024, 512]
+
+
+def test_the_same_row_named_again_keeps_its_options() -> None:
+    config = resolve(
+        [
+            Layer("preset", {"optim": {"name": "sgd", "momentum": 0.5}}),
+            Layer("--set", {"optimizer": "sgd"}),
+        ]
+    ).config
+    assert config.optim.options["momentum"] == 0.5
+
+
+def test_a_wrapping_optimizer_takes_the_options_of_its_base() -> None:
+    options = settled("optimizer=sam", "optim.base=adamw", "optim.rho=0.1").config.optim.options
+    assert options["rho"] == 0.1
+    assert options["base"] == "adamw"
+    assert "betas" in options
+
+
+@pytest.mark.parametrize(
+    ("assignment", "parts"),
+    [
+        ("optimizer=adamm", ["unknown optimizer", "adamm", "did you mean adam"]),
+        ("model=convnett", ["unknown model", "did you mean convnet"]),
+        ("data=cifar11", ["no such image set", "did you mean cifar10"]),
+        ("schedule=cosin", ["unknown schedule", "did you mean cosine"]),
+        ("lerning_rate=1", ["unknown setting", "did you mean learning_rate"]),
+        ("model.wdiths=[3]", ["unknown setting", "did you mean model.widths"]),
+        ("train.epoch=1", ["unknown setting", "did you mean train.epochs"]),
+        ("lr=-1", ["optim.lr", "greater than 0", "-1"]),
+        ("lr=fast", ["optim.lr", "valid number", "fast"]),
+        ("epochs=0", ["train.epochs", "greater than 0"]),
+        ("batch_size=2.5", ["train.batch_size", "valid integer", "2.5"]),
+        ("label_smoothing=1", ["train.label_smoothing", "less than 1"]),
+        ("device=gpu", ["train.device", "gpu"]),
+        ("data.image_size=4", ["data.image_size", "greater than or equal to 8"]),
+        ("model.widths=[0,8,8]", ["model.widths.0", "greater than or equal to 1"]),
+        ("optim.betas=[0.9,0.99]", ["unknown setting", "optim.betas", "optim.momentum"]),
+    ],
+)
+def test_a_fault_says_what_was_seen_and_what_is_allowed(assignment: str, parts: list[str]) -> None:
+    text = faults("optimizer=sgd", assignment) if "optimizer" not in assignment else faults(assignment)
+    for part in parts:
+        assert part in text
+
+
+def test_all_faults_are_found_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settled("epochs=-1", "model=nope", "optim.nope=1", "data=nowhere", "nope=1")
+    text = str(caught.value)
+    assert len(caught.value.faults) >= 4
+    for seen in ("train.epochs", "nope", "optim.nope"):
+        assert seen in text
+
+
+@pytest.mark.parametrize("text", ["lr", "=3", "", "a=[1"])
+def test_an_assignment_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="cannot read --set"):
+        parse_assignments([text])
+
+
+def test_numbers_are_read_as_yaml_1_2_reads_them() -> None:
+    assert parse_assignments(["a=1e-3", "b=no", "c=[1, 2]"]).values == {
+        "a": 1e-3,
+        "b": "no",
+        "c": [1, 2],
+    }
+
+
+def test_a_config_file_may_nest_and_is_named_as_origin(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("optimizer: adamw\noptim:\n  lr: 1e-3\ndata:\n  augment: {shift: 3}\n")
+    resolved = resolve([preset_layer("steady"), read_layer(file)])
+    assert resolved.config.optim.lr == 1e-3
+    assert resolved.config.data.augment.shift == 3
+    assert str(file) in resolved.origins["optim.lr"]
+
+
+@pytest.mark.parametrize("content", ["- 1\n", "a: [", "\x00", "!!python/object:os.system {}"])
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match="cannot read the config"):
+        resolve([read_layer(file)])
+
+
+def test_the_config_of_a_run_is_itself_a_config_file(tmp_path: Path) -> None:
+    config = settled("optimizer=sam", "data=synthetic").config
+    file = tmp_path / "config.json"
+    file.write_text(config.model_dump_json())
+    assert resolve([read_layer(file)]).config == config
