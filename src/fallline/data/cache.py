@@ -42,6 +42,10 @@ class Unusable(Exception):
     """A cache file that has to be made again, with the reason. Never leaves this layer."""
 
 
+class Stale(Unusable):
+    """A cache file that was right once."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """Everything of an image set but its pixels.
@@ -193,7 +197,7 @@ def open_set(path: Path, stamp: str | None = None, *, thorough: bool = False) ->
     with path.open("rb") as file:
         about, labels, splits = _read_trailer(file)
         if stamp is not None and about["stamp"] != stamp:
-            raise Unusable("the source has changed")
+            raise Stale(f"the source has changed: {about['source']}")
         images: Pixels = np.memmap(file, np.uint8, "r", PAGE, tuple(about["shape"]))
         touched = os.fstat(file.fileno()).st_mtime_ns != about["written"]
     if thorough or touched or images.size <= ALWAYS_READ_THROUGH:
@@ -245,7 +249,7 @@ def _read_head(page: bytes) -> tuple[int, int, int]:
         raise Unusable("its first page is damaged")
     magic, version, offset, length, crc = _HEAD.unpack_from(page)
     if magic != MAGIC or version != VERSION:
-        raise Unusable("another version of Fallline made it")
+        raise Stale("another version of Fallline made the cache file")
     return offset, length, crc
 
 

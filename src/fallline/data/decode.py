@@ -160,6 +160,8 @@ def _opened(file: File) -> Iterator[Image.Image]:
         raise BadImage("no JPEG, PNG, BMP, WebP or GIF image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage(f"claims more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels") from None
+    except OSError as error:
+        raise BadImage(error.strerror or str(error)) from error
     except Exception as error:  # a decoder raises whatever damaged bytes lead it to
         raise BadImage(f"{type(error).__name__}: {error}") from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,8 @@ from fallline.data.table import DataRow
 from fallline.errors import DataUnavailable
 from fallline.storage import atomic_writer
 
-CONNECT_SECONDS = 8  # to find the address and hear the first word
-SILENCE_SECONDS = 20  # without a byte in the middle
+CONNECT_SECONDS = 10  # to find the address and hear the first word
+SILENCE_SECONDS = 8  # without a byte
 PIECE = 256 * 2**10  # bytes
 T = TypeVar("T")
 
@@ -88,6 +89,9 @@ def download(url: str, path: Path, md5: str, progress: Progress) -> None:
     """Puts what `url` gives under `path`, whole and with that MD5, or nothing."""
     try:
         answer = _within(CONNECT_SECONDS, lambda: _open(url))
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise _Failed(f"{error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _Failed(str(getattr(error, "reason", "") or error)) from error
     with answer, atomic_writer(path) as file:

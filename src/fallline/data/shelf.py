@@ -17,6 +17,7 @@ from typing import Any
 from fallline.data.cache import (
     Contents,
     PixelWriter,
+    Stale,
     Unusable,
     describe,
     open_set,
@@ -102,8 +103,7 @@ def obtain(request: Request, progress: Progress) -> ImageSet:
                 found = open_set(path, request.stamp)
     except _ReadOnly as error:
         return _obtain_for_now(request, error)
-    notes = (f"the cache file {path} was made again: {damage}",) if damage else ()
-    return replace(found, notes=found.notes + notes)
+    return replace(found, notes=found.notes + ((damage,) if damage else ()))
 
 
 def is_cached(request: Request) -> bool:
@@ -112,13 +112,15 @@ def is_cached(request: Request) -> bool:
 
 
 def _look(path: Path, stamp: str) -> tuple[ImageSet | None, str]:
-    """The set if its file is good; else None and what is wrong (empty: there is no file)."""
+    """The set if its file is good; else None and why it is made again (empty: there is none)."""
     try:
         return open_set(path, stamp), ""
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
+    except Stale as error:
+        return None, f"decoded again, {error}"
     except (OSError, Unusable) as error:
-        return None, str(error)
+        return None, f"the cache file {path} was damaged and made again: {error}"
 
 
 class _ReadOnly(Exception):

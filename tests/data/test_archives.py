@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from image_files import paint
+
+from fallline.data import archive as archives
+from fallline.data import load
+from fallline.errors import DataError
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
+
+
+def pack(folder: Path, path: Path, inside: str = "") -> Path:
+    """Packs a folder in the order of its paths; the kind is told by the suffix of `path`."""
+    files = sorted(folder.rglob("*"))
+    names = [f"{inside}{file.relative_to(folder).as_posix()}" for file in files]
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+            for file, name in zip(files, names, strict=True):
+                target.write(file, name)
+        return path
+    mode = {".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz", ".tar": "w"}[path.suffix]
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for file, name in zip(files, names, strict=True):
+            tar.add(file, name, recursive=False)
+    return path
+
+
+def tar_with(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
+    return path
+
+
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0
+) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, size
+    return info
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        load(str(path))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("inside", ["", "./", "pets/"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_kind_of_archive_gives_the_same_set_as_the_folder(
+    pets: Path, suffix: str, inside: str
+) -> None:
+    path = pack(pets, pets.parent / f"my.pets{suffix}", inside)
+    found = load(str(path))
+    assert found.name == "my.pets"
+    assert found.notes == ()
+    assert found.fingerprint == load(str(pets)).fingerprint
+
+
+def test_the_kind_of_an_archive_is_told_by_its_content(pets: Path) -> None:
+    path = pack(pets, pets.parent / "pets.tar.xz").rename(pets.parent / "pets.dat")
+    assert len(load(str(path)).train) == 10
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_a_stray_image_in_an_archive_does_not_decide_the_size(pets: Path, suffix: str) -> None:
+    paint(pets / "a logo.png", size=(300, 100))
+    found = load(str(pack(pets, pets.parent / f"pets{suffix}")))
+    assert found.shape == (3, 16, 16)
+    assert "a logo.png" in found.notes[0]
+
+
+def test_an_empty_class_folder_in_an_archive_is_noticed(pets: Path) -> None:
+    (pets / "train" / "newt").mkdir()
+    for suffix in (".zip", ".tar"):
+        assert "train/newt" in refusal(pack(pets, pets.parent / f"pets{suffix}"))
+
+
+def test_a_zip_made_on_windows_has_folders_too(pets: Path) -> None:
+    path = pets.parent / "windows.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for file in sorted(pets.rglob("*.png")):
+            info = zipfile.ZipInfo("x")
+            info.filename = str(file.relative_to(pets)).replace("/", "\\")
+            target.writestr(info, file.read_bytes())
+    assert load(str(path)).fingerprint == load(str(pets)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        member("../train/cat/1.png"),
+        member("train/../../cat/1.png"),
+        member("/etc/train/cat/1.png"),
+        member("C:/train/cat/1.png"),
+        member("train\\..\\..\\1.png"),
+        member("train/cat/1.png", tarfile.SYMTYPE, "/etc/passwd"),
+        member("train/cat/1.png", tarfile.LNKTYPE, "../../secret.png"),
+        member("train/cat/1.png", tarfile.CHRTYPE),
+        member("train/cat/1.png", tarfile.BLKTYPE),
+        member("train/cat/1.png", tarfile.FIFOTYPE),
+    ],
+    ids=lambda info: f"{info.name}-{info.type.decode()}",
+)
+def test_a_tar_with_links_devices_or_paths_that_lead_out_is_refused(
+    tmp_path: Path, hostile: tarfile.TarInfo
+) -> None:
+    message = refusal(tar_with(tmp_path / "bad.tar", hostile))
+    assert "what no image set needs" in message
+    assert "1.png" in message
+
+
+@pytest.mark.parametrize("name", ["../cat/1.png", "/cat/1.png", "a/..\\..\\1.png", "link"])
+def test_a_zip_with_links_or_paths_that_lead_out_is_refused(tmp_path: Path, name: str) -> None:
+    info = zipfile.ZipInfo("cat/1.png")
+    info.filename = name
+    info.external_attr = (0o120777 if name == "link" else 0o100644) << 16
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
+        target.writestr(info, b"/etc/passwd")
+    assert "what no image set needs" in refusal(tmp_path / "bad.zip")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_archive_that_unpacks_to_absurdly_much_is_refused(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 2**20)
+    monkeypatch.setattr(archives, "RATIO", 20)
+    for name in ("cat", "dog"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "1.bmp").write_bytes(bytes(2**24))
+    path = pack(tmp_path / "set", tmp_path / f"bomb{suffix}")
+    if suffix == ".tar":  # not compressed: its size is honest
+        assert "files in the class folders cannot be used" in refusal(path)
+    else:
+        assert "unpacks to absurdly much" in refusal(path)
+
+
+def test_a_file_too_large_for_an_image_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    header = member("train/cat/1.bmp", size=2**40).tobuf()
+    (tmp_path / "large.tar").write_bytes(header + bytes(10_240))
+    assert "too large for an image" in refusal(tmp_path / "large.tar")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.97])
+def test_an_archive_cut_short_is_noticed(pets: Path, suffix: str, kept: float) -> None:
+    path = pack(pets, pets.parent / f"pets{suffix}")
+    content = path.read_bytes()
+    end = len(content.rstrip(b"\0")) if suffix == ".tar" else len(content)
+    path.write_bytes(content[: int(end * kept)])
+    assert "cut short, damaged" in refusal(path)
+
+
+def test_a_tar_cut_between_two_files_is_noticed(pets: Path) -> None:
+    path = pack(pets, pets.parent / "pets.tar")
+    with tarfile.open(path) as tar:
+        whole = [info.offset for info in tar if info.isreg()]
+    path.write_bytes(path.read_bytes()[: whole[-1]])
+    assert "its end is missing" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"only text", b"PK\3\4 and no zip", b"\x1f\x8b and no gzip", b"\xfd7zXZ\0 and no xz"],
+)
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.zip").write_bytes(content)
+    assert ".zip .tar .tar.gz .tgz .tar.xz" in refusal(tmp_path / "file.zip")
+
+
+def test_an_encrypted_zip_is_refused(pets: Path) -> None:
+    path = pack(pets, pets.parent / "pets.zip")
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = -1
+        while (start := content.find(signature, start + 1)) >= 0:
+            content[start + offset] |= 1
+    path.write_bytes(content)
+    assert "cannot be read" in refusal(path)
+
+
+def test_nothing_is_unpacked_to_disk(pets: Path, own_cache: Path) -> None:
+    path = pack(pets, pets.parent / "pets.tar.gz")
+    shutil.rmtree(pets)
+    load(str(path))
+    assert not list(path.parent.rglob("*.png"))
+    assert list(own_cache.rglob("*.images"))

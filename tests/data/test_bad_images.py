@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from image_files import paint
+from PIL import Image
+
+from fallline.data import available, load
+from fallline.errors import DataError
+
+
+def refusal(path: Path | str, **options: int) -> str:
+    """The message of the error, after a look that it has all four parts."""
+    with pytest.raises(DataError) as caught:
+        load(str(path), **options)  # type: ignore[arg-type]
+    (fault,) = caught.value.faults
+    assert fault.seen
+    assert fault.allowed
+    return str(caught.value)
+
+
+def test_a_typing_error_gets_a_suggestion_the_names_and_the_word_path() -> None:
+    message = refusal("cifra10")
+    assert "did you mean cifar10?" in message
+    assert "fashion_mnist, digits, synthetic, or the path of a folder or archive" in message
+    assert not available("cifra10")
+
+
+def test_a_path_that_does_not_exist_gets_its_neighbour_as_a_suggestion(pets: Path) -> None:
+    assert f"did you mean {pets}?" in refusal(pets.with_name("pest"))
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [({"image_size": 7}, "7"), ({"image_size": 225}, "225"), ({"channels": 2}, "2")],
+)
+def test_sizes_and_channels_out_of_range_are_refused(options: dict[str, int], seen: str) -> None:
+    assert f"seen: {seen}" in refusal("digits", **options)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert "0 files, no class folders" in refusal(tmp_path)
+
+
+def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:
+    paint(tmp_path / "1.png")
+    message = refusal(tmp_path)
+    assert "1 files, no class folders" in message
+    assert "train/<class>/<image>" in message
+
+
+def test_one_class_alone_is_refused(tmp_path: Path) -> None:
+    paint(tmp_path / "cat" / "1.png")
+    assert "the class cat alone" in refusal(tmp_path)
+
+
+def test_a_class_without_images_is_named(pets: Path) -> None:
+    (pets / "train" / "newt").mkdir()
+    message = refusal(pets)
+    assert "a class has no images" in message
+    assert "train/newt" in message
+
+
+def test_a_class_of_test_that_train_lacks_is_named_with_a_suggestion(pets: Path) -> None:
+    paint(pets / "test" / "dogs" / "1.png")
+    message = refusal(pets)
+    assert "a class that train lacks" in message
+    assert "dogs" in message
+    assert "did you mean dog?" in message
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    def part(kind: bytes, content: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(height * (width // 8 + 1)), 9)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows) + part(b"IEND", b"")
+
+
+def spoil(path: Path, how: str) -> str:
+    """Makes a file that is no image; returns what the message must say of it."""
+    if how == "text":
+        path.write_text("not a picture")
+        return "no JPEG, PNG, BMP, WebP or GIF image"
+    if how == "empty":
+        path.write_bytes(b"")
+        return "the file is empty"
+    if how == "half a JPEG":
+        Image.effect_noise((64, 64), 50).save(path, "JPEG")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        return "image file is truncated"
+    if how == "bomb":
+        path.write_bytes(png_claiming(20_000, 20_000))
+        assert path.stat().st_size < 60_000
+        return "claims more than"
+    if how == "damaged PNG":
+        paint(path, format="PNG")
+        content = bytearray(path.read_bytes())
+        content[20] ^= 0xFF
+        path.write_bytes(content)
+        return ""
+    if how == "pipe":
+        os.mkfifo(path)
+        return "no regular file, or a link that leads nowhere"
+    path.symlink_to("nowhere")
+    return "no regular file, or a link that leads nowhere"
+
+
+SPOILED = ["text", "empty", "half a JPEG", "bomb", "damaged PNG", "pipe", "dangling link"]
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_bad_file_among_few_is_an_error_that_names_it(pets: Path, how: str) -> None:
+    said = spoil(pets / "train" / "cat" / "bad.png", how)
+    message = refusal(pets)
+    assert "1 of 15 files" in message
+    assert f"train/cat/bad.png: {said}" in message
+
+
+def test_bad_files_among_many_are_skipped_counted_and_named(tmp_path: Path) -> None:
+    for index in range(300):
+        paint(tmp_path / "set" / ("cat", "dog")[index % 2] / f"{index:03}.png", size=(9, 9))
+    spoil(tmp_path / "set" / "cat" / "000.png", "text")
+    spoil(tmp_path / "set" / "dog" / "299.png", "empty")
+    found = load(str(tmp_path / "set"))
+    assert found.shape == (3, 9, 9)
+    assert len(found.train) == 298
+    (note,) = found.notes
+    assert note.startswith("2 files no image, skipped: cat/000.png (no JPEG")
+    assert "dog/299.png (the file is empty)" in note
+
+
+def test_an_error_names_ten_bad_files_and_counts_the_rest(pets: Path) -> None:
+    for index in range(13):
+        spoil(pets / "train" / "cat" / f"bad {index}", "text")
+    message = refusal(pets)
+    assert "13 of 27 files" in message
+    assert message.count("train/cat/bad") == 10
+    assert "and 3 more" in message
+
+
+def test_a_class_of_which_every_image_is_bad_is_an_error_however_large_the_set(
+    tmp_path: Path,
+) -> None:
+    for index in range(200):
+        paint(tmp_path / "set" / ("cat", "dog")[index % 2] / f"{index:03}.png", size=(8, 8))
+    (tmp_path / "set" / "newt").mkdir()
+    spoil(tmp_path / "set" / "newt" / "1.png", "text")
+    assert "train/newt" in refusal(tmp_path / "set")
+
+
+def test_a_bad_file_does_not_decide_the_size_of_the_others(tmp_path: Path) -> None:
+    for index in range(200):
+        paint(tmp_path / "set" / ("cat", "dog")[index % 2] / f"{index:03}.png", size=(9, 9))
+    spoil(tmp_path / "set" / "cat" / "000.png", "half a JPEG")
+    assert load(str(tmp_path / "set")).shape == (3, 9, 9)
+
+
+def test_an_unreadable_folder_is_named(pets: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (pets / "train" / "cat").chmod(0)
+    assert "a folder cannot be read" in refusal(pets)
+
+
+def test_names_that_are_no_unicode_do_no_harm(pets: Path) -> None:
+    odd = os.fsdecode(b"\xff\xfe.png")
+    try:
+        paint(pets / "train" / "cat" / "plain.png").rename(pets / "train" / "cat" / odd)
+    except OSError:
+        pytest.skip("this file system allows Unicode names only")
+    assert len(load(str(pets)).train) == 11
