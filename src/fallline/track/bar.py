@@ -80,9 +80,9 @@ class BarTracker:
     def _bar(self) -> Table:
         """One line: epoch, bar, measurements, time left."""
         total = self._start.total_steps
-        grid = Table.grid(padding=(0, 2))
+        grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, width=max(8, min(28, self._console.width - 72)))
+        grid.add_column(no_wrap=True, width=max(6, min(28, self._console.width - 74)))
         grid.add_column(no_wrap=True, overflow="ellipsis")
         grid.add_row(
             Text(f"epoch {self._epoch()}/{wording.epochs(self._start)}", style="bold"),
