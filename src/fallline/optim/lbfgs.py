@@ -28,7 +28,7 @@ class LBFGS(torch.optim.LBFGS):
 
         saved = [p.detach().clone() for p in parameters]
         try:
-            loss: Tensor = super().step(contiguous)
+            loss: Tensor = super().step(contiguous)  # type: ignore[no-untyped-call]
         except BaseException:  # whatever it was, it goes on up
             with torch.no_grad():
                 torch._foreach_copy_(parameters, saved)

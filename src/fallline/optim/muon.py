@@ -12,7 +12,7 @@ Left out: everything distributed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -46,8 +46,8 @@ def orthogonalize(u: Tensor, steps: int) -> Tensor:
 
 
 def momentum_update(
-    m: Sequence[Tensor], g: Sequence[Tensor], mu: float, nesterov: bool
-) -> Sequence[Tensor]:
+    m: list[Tensor], g: list[Tensor], mu: float, nesterov: bool
+) -> list[Tensor] | tuple[Tensor, ...]:
     """M ← μ M + (1 - μ) G in place; U = (1 - μ) G + μ M, or M without Nesterov."""
     torch._foreach_lerp_(m, g, 1 - mu)
     return torch._foreach_lerp(g, m, mu) if nesterov else m

@@ -22,13 +22,14 @@ from torch.optim import Optimizer
 
 TINY = 1e-12  # keeps ρ / ‖g‖ finite at a stationary point
 
-Tensors = Sequence[Tensor]
+Tensors = list[Tensor] | tuple[Tensor, ...]
 Closure = Callable[[], Tensor]
 
 
 def norm(x: Tensors) -> Tensor:
     """The 2-norm of all tensors together, a scalar on their device."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(x)))
+    length: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(x)))
+    return length
 
 
 def sam_ascent(g: Tensors, rho: float) -> Tensors:

@@ -141,10 +141,11 @@ def factor(
             next="leave schedule.warmup out and set schedule.peak",
         )
     warmup_steps = round(warmup * total_steps)
+    step = min(step, total_steps - 1)
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    at = min(step, total_steps - 1)
-    return schedule.shape(Course(at, total_steps, warmup_steps, final, peak, milestones, gamma))
+    course = Course(step, total_steps, warmup_steps, final, peak, milestones, gamma)
+    return schedule.shape(course)
 
 
 class _HasGroups(Protocol):

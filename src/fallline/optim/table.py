@@ -30,7 +30,7 @@ OPTIMIZERS = Table(
             "torch.optim:SGD",
             options.SGD,
             "Sutskever et al. 2013, https://proceedings.mlr.press/v28/sutskever13.html",
-            SGD_LIKE | {"momentum": Choice((0.8, 0.85, 0.9, 0.95))},
+            {**SGD_LIKE, "momentum": Choice((0.8, 0.85, 0.9, 0.95))},
             fused_on=("cpu", "cuda"),
         ),
         Optimizer(
@@ -111,7 +111,7 @@ OPTIMIZERS = Table(
         ),
         Optimizer(
             "rprop",
-            "step sizes from the signs of gradients; meant for full batches",
+            "step sizes from signs; meant for full batches, follows no schedule",
             "torch.optim:Rprop",
             options.Rprop,
             "Riedmiller and Braun 1993, https://doi.org/10.1109/ICNN.1993.298623",
