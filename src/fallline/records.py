@@ -37,6 +37,13 @@ class Record:
         measured = {"train_seconds": round(self.train_seconds, 6), **self.values}
         return json.dumps(plain | {name: finite(value) for name, value in measured.items()})
 
+    @classmethod
+    def from_plain(cls, line: Mapping[str, Any]) -> Record:
+        """The record a line of metrics.jsonl was written from; null becomes nan."""
+        own = ("event", "step", "epoch", "train_seconds")
+        values = {k: math.nan if v is None else v for k, v in line.items() if k not in own}
+        return cls(line["event"], line["step"], line["epoch"], line["train_seconds"], values)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -192,9 +199,12 @@ class RunFolder:
                     return
 
     def cut_metrics(self, step: int) -> None:
-        """Drops the records after `step`, so that a resumed run writes them again."""
-        kept = [json.dumps(r) + "\n" for r in self._whole_records() if r["step"] <= step]
-        write_atomically(self.metrics, "".join(kept))
+        """Drops what a run resumed after `step` will write again.
+
+        That is every later record, and the score on test, which comes when all steps are done.
+        """
+        kept = [r for r in self._whole_records() if r["step"] <= step and "test/loss" not in r]
+        write_atomically(self.metrics, "".join(json.dumps(r) + "\n" for r in kept))
 
 
 def _read_object(path: Path) -> dict[str, Any]:

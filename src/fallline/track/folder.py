@@ -27,12 +27,13 @@ class FolderTracker:
             raise storage_error(self._path, error) from error
 
     def log(self, record: Record) -> None:
-        """Appends the record's line; raises StorageError where the disk takes it no more."""
+        """Appends the record's line; raises StorageError and closes the file where the disk takes no more."""
         rest = memoryview(record.as_json().encode() + b"\n")
         try:
             while rest:  # an almost full disk takes a part
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
+            self._file.close()
             raise storage_error(self._path, error) from error
 
     def show(self, name: str, picture: np.ndarray, step: int) -> None:

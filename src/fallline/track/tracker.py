@@ -32,6 +32,12 @@ class RunStart:
         """The run's name: that of its folder."""
         return self.folder.path.name
 
+    def past(self) -> list[Record]:
+        """What a resumed run had measured up to its checkpoint; nothing for a new run."""
+        if self.resumed_at is None:
+            return []
+        return [Record.from_plain(line) for line in self.folder.read_metrics()]
+
 
 class Tracker(Protocol):
     """Takes measurements. Constructed with a `RunStart`; used from one thread."""
