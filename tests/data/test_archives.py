@@ -78,6 +78,20 @@ def test_a_stray_image_in_an_archive_does_not_decide_the_size(pets: Path, suffix
     assert "a logo.png" in found.notes[0]
 
 
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_folders_that_are_no_classes_are_passed_over_in_archives(pets: Path, kind: str) -> None:
+    path = pack(pets, pets.parent / f"pets.{kind}")
+    if kind == "zip":
+        with zipfile.ZipFile(path, "a") as target:
+            for name in ("./", "__MACOSX/", "train/.cache/"):
+                target.writestr(name, b"")
+    else:
+        with tarfile.open(path, "a") as tar:
+            for name in (".", "__MACOSX", "train/.cache"):
+                tar.addfile(member(name, tarfile.DIRTYPE))
+    assert load(str(path)).fingerprint == load(str(pets)).fingerprint
+
+
 def test_an_empty_class_folder_in_an_archive_is_noticed(pets: Path) -> None:
     (pets / "train" / "newt").mkdir()
     for suffix in (".zip", ".tar"):

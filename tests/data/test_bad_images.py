@@ -30,6 +30,16 @@ def test_a_typing_error_gets_a_suggestion_the_names_and_the_word_path() -> None:
     assert not available("cifra10")
 
 
+@pytest.mark.parametrize("name", ["", "x" * 5000, "~nobody-here/pets", "a\0b"])
+def test_a_name_that_cannot_be_a_path_is_refused_like_any_other(name: str) -> None:
+    assert "there is no such image set" in refusal(name)
+
+
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "no archive of images" in refusal(tmp_path / "pipe")
+
+
 def test_a_path_that_does_not_exist_gets_its_neighbour_as_a_suggestion(pets: Path) -> None:
     assert f"did you mean {pets}?" in refusal(pets.with_name("pest"))
 

@@ -152,7 +152,8 @@ def test_what_is_cached_can_be_listed_and_checked(pets: Path, own_cache: Path) -
 
 LOAD = """
 import sys
-from fallline.data import load
+from fallline.data import load, workers
+workers.ALONE_SECONDS = 0
 calls = []
 found = load({path!r}, progress=lambda *told: calls.append(told))
 print(found.fingerprint, sum(what.startswith("decode") for what, *_ in calls) > 0)

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from fallline.data.folder import Entry, Source
 from fallline.data.layout import is_hidden
@@ -30,15 +30,17 @@ KINDS = ".zip .tar .tar.gz .tgz .tar.xz"
 
 def open_archive(path: Path) -> Source:
     """The archive as a source; its kind is told by its content. Raises DataError."""
-    with _reading(path), path.open("rb") as file:
-        head = file.read(512)
+    head = b""
+    if path.is_file():  # opening a pipe would wait for ever
+        with _reading(path), path.open("rb") as file:
+            head = file.read(512)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return ZipSource(path)
     if head.startswith((b"\x1f\x8b", b"\xfd7zXZ\0")) or head[257:262] == b"ustar":
         return TarSource(path)
     raise DataError(
         "this file is no archive of images",
-        seen=f"{path} ({'empty' if not head else f'starts with {head[:8]!r}'})",
+        seen=f"{path} ({f'starts with {head[:8]!r}' if head else 'empty, or no regular file'})",
         allowed=f"a folder, or an archive: {KINDS}",
         next="give the folder that holds the class folders",
     )
@@ -64,13 +66,15 @@ class TarSource:
                 for member in tar:
                     self.done = packed.tell()
                     name = self._checked(member)
-                    if member.isdir():
+                    if name == "" or is_hidden(name):
+                        pass
+                    elif member.isdir():
                         self.folders.add(name)
-                    elif not is_hidden(name) and name not in skip:
+                    elif name not in skip:
                         content = tar.extractfile(member)
                         assert content is not None
                         yield Entry(name, content.read())
-                    tar.members.clear()  # else it keeps every header
+                    cast(Any, tar).members.clear()  # else it keeps every header
             stream.finish()
 
     def _checked(self, member: tarfile.TarInfo) -> str:
@@ -103,7 +107,7 @@ class ZipSource:
             raise _hostile(self.path, f"{member.filename} is a link or a device")
         _check_size(self.path, member.filename, member.file_size)
         name = _checked_name(self.path, member.filename)
-        if is_hidden(name):
+        if name == "" or is_hidden(name):
             return
         if member.is_dir() or member.filename.endswith("\\"):
             self.folders.add(name)

@@ -50,7 +50,8 @@ def _waves(labels: Index, row: DataRow, generator: np.random.Generator) -> Pixel
     colour = generator.uniform(40, 100, (len(labels), 1, 1, row.channels))
     wave = np.sin((np.cos(angle) * x + np.sin(angle) * y) * (2 * np.pi / 6) + phase)
     noise = generator.normal(0, NOISE, (*wave.shape[:3], row.channels))
-    return np.clip(np.rint(128 + colour * wave + noise), 0, 255).astype(np.uint8)
+    values: Pixels = np.clip(np.rint(128 + colour * wave + noise), 0, 255).astype(np.uint8)
+    return values
 
 
 def plan_for(row: DataRow, wish: Wish) -> Plan:

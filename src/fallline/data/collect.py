@@ -186,7 +186,7 @@ def _check_filled(source: Source, layout: Layout, labels: Index, splits: Pixels)
 
 def _note_copy(read: _Pass, layout: Layout) -> str:
     jpeg = all(name.lower().endswith((".jpg", ".jpeg")) for name in read.names)
-    if not jpeg or layout.classes != _CIFAR10 or read.plan.size != (32, 32):
+    if not jpeg or layout.classes != _CIFAR10:
         return ""
     return "JPEG copy of CIFAR-10, lossy: accuracies run a few points under the originals'"
 

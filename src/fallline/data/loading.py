@@ -56,22 +56,29 @@ def available(name: str) -> bool:
 
 def fault_of(name: str) -> Fault | None:
     """What is wrong with the name of an image set: None if it is a row or a path that exists."""
-    if name in DATA or Path(name).expanduser().exists():
+    if name in DATA or _exists(name):
         return None
-    near = [*DATA.names, *_neighbours(Path(name).expanduser())]
-    guess = did_you_mean(name, near)
+    guess = did_you_mean(name, [*DATA.names, *_neighbours(name)])
     return Fault(
         "there is no such image set",
-        seen=name,
+        seen=name or "no name",
         allowed=f"{', '.join(DATA.names)}, or the path of a folder or archive of images",
         next=f"did you mean {guess}?" if guess else "see them with: fallline list data",
     )
 
 
-def _neighbours(path: Path) -> list[str]:
+def _exists(name: str) -> bool:
     try:
-        return [str(other) for other in path.parent.iterdir() if not other.name.startswith(".")]
-    except OSError:
+        return name != "" and Path(name).expanduser().exists()
+    except (OSError, RuntimeError):  # a name too long for a path; ~ of nobody
+        return False
+
+
+def _neighbours(name: str) -> list[str]:
+    try:
+        found = Path(name).expanduser().parent.iterdir()
+        return [str(other) for other in found if not other.name.startswith(".")]
+    except (OSError, RuntimeError, ValueError):
         return []
 
 

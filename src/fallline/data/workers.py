@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ import fallline
 from fallline.data.decode import Chunk, File, Plan, Refuted, decode
 from fallline.errors import DataError
 
+ALONE_SECONDS = 0.5  # about what starting a process costs: a small set needs none
 MOST_WORKERS = 16  # the process that reads the archive and writes the cache keeps up with no more
 
 
@@ -39,9 +41,11 @@ def decode_all(chunks: Iterable[Sequence[File]], plan: Plan) -> Iterator[Chunk]:
         DataError: a decoding process died.
     """
     waiting = iter(chunks)
-    for files in waiting:  # the first here: a small set needs no other process
+    alone_until = time.monotonic() + ALONE_SECONDS
+    for files in waiting:
         yield decode(files, plan)
-        break
+        if time.monotonic() >= alone_until:
+            break
     with _Pool(min(_cores(), MOST_WORKERS)) as pool:
         under_way: deque[Future[Chunk]] = deque()
         for files in waiting:
@@ -100,19 +104,27 @@ class _Pool:
             return self._idle.get_nowait()
         except Empty:
             worker = _start()
-            self._started.append(worker)
-            return worker
+        self._started.append(worker)
+        return worker
 
 
 def _start() -> subprocess.Popen[bytes]:
     here = str(Path(fallline.__file__).parents[1])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    return subprocess.Popen(
-        [sys.executable, "-c", "from fallline.data.workers import serve; serve()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": path},
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", "from fallline.data.workers import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+    except OSError as error:
+        raise DataError(
+            "a process that decodes images cannot be started",
+            seen=f"{sys.executable}: {error.strerror or error}",
+            allowed="a Python that can be started again, and memory for one more process",
+            next="end other programs and try again",
+        ) from error
 
 
 def _ask(worker: subprocess.Popen[bytes], files: Sequence[File], plan: Plan) -> Chunk:
