@@ -23,6 +23,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal
+
+Status = Literal["completed", "pruned", "diverged", "interrupted", "failed"]
+"""How a run can end."""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
@@ -56,6 +60,10 @@ def unknown_name(noun: str, word: str, known: Sequence[str], next: str | None = 
     return Fault(f"unknown {noun}", seen=word, allowed=", ".join(known), next=hint)
 
 
+def _text(part: object) -> str | None:
+    return None if part is None else str(part)
+
+
 class FalllineError(Exception):
     """An error a person can mend; carries its faults as data and prints them as text."""
 
@@ -68,8 +76,7 @@ class FalllineError(Exception):
         next: str | None = None,
     ) -> None:
         if isinstance(what, str):
-            text = (None if part is None else str(part) for part in (seen, allowed))
-            what = Fault(what, *text, next)
+            what = Fault(what, _text(seen), _text(allowed), next)
         self.faults: tuple[Fault, ...] = (what,) if isinstance(what, Fault) else tuple(what)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
@@ -116,7 +123,7 @@ class MissingExtra(FalllineError):
 class Stop(Exception):
     """Ends a training on purpose. `status` is the outcome's, `reason` a sentence."""
 
-    status = "interrupted"
+    status: Status = "interrupted"
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -126,13 +133,13 @@ class Stop(Exception):
 class Diverged(Stop):
     """The loss or a gradient is not finite."""
 
-    status = "diverged"
+    status: Status = "diverged"
 
 
 class Interrupted(Stop):
     """A signal asked the run to stop; `signum` tells which."""
 
-    status = "interrupted"
+    status: Status = "interrupted"
 
     def __init__(self, reason: str, signum: int) -> None:
         self.signum = signum
@@ -142,4 +149,4 @@ class Interrupted(Stop):
 class Pruned(Stop):
     """Whoever watches the run has seen enough; raise it from `on_eval`."""
 
-    status = "pruned"
+    status: Status = "pruned"

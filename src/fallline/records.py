@@ -10,10 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from fallline.errors import RunError
+from fallline.errors import RunError, Status
 from fallline.storage import write_atomically
-
-Status = Literal["completed", "pruned", "diverged", "interrupted", "failed"]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ def flip_a_bit(path: Path) -> None:
     ],
     ids=["one flipped bit", "truncated", "empty", "garbage"],
 )
-def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path: Path, damage: object) -> None:
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
+    tmp_path: Path, damage: object
+) -> None:
     checkpoint.save(tmp_path, state(1), 1)
     newest = checkpoint.save(tmp_path, state(2), 2)
     damage(newest)  # type: ignore[operator]
@@ -102,7 +104,8 @@ for kill in range(50):
     if child == 0:
         first = checkpoint.load_latest(folder).state["step"] + 1
         for step in range(first, 10**6):
-            checkpoint.save(folder, {"step": step, "weights": torch.full((300_000,), float(step))}, step)
+            weights = torch.full((300_000,), float(step))
+            checkpoint.save(folder, {"step": step, "weights": weights}, step)
     time.sleep(chance.uniform(0.01, 0.15))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

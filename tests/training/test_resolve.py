@@ -102,7 +102,11 @@ def test_a_wrapping_optimizer_takes_the_options_of_its_base() -> None:
     ],
 )
 def test_a_fault_says_what_was_seen_and_what_is_allowed(assignment: str, parts: list[str]) -> None:
-    text = faults("optimizer=sgd", assignment) if "optimizer" not in assignment else faults(assignment)
+    text = (
+        faults("optimizer=sgd", assignment)
+        if "optimizer" not in assignment
+        else faults(assignment)
+    )
     for part in parts:
         assert part in text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,7 +27,7 @@ data_app = typer.Typer(no_args_is_help=True, help="The image sets on this machin
 app.add_typer(data_app, name="data")
 
 
-class TableName(str, Enum):
+class TableName(StrEnum):
     """What `fallline list` can list."""
 
     optimizers = "optimizers"
@@ -53,7 +53,9 @@ def train(
     ] = "steady",
     data: Annotated[
         str | None,
-        typer.Option("--data", "-d", help="cifar10, digits, ... or a folder or archive of images."),
+        typer.Option(
+            "--data", "-d", help="cifar10, digits, ... or a folder or archive of images."
+        ),
     ] = None,
     assign: Annotated[
         list[str] | None,
@@ -66,7 +68,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Initialization, order, augmentation.")] = None,
     device: Device = None,
     out: Out = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", "-n", help="The run folder's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="The run folder's name.")
+    ] = None,
     quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
@@ -111,7 +115,9 @@ def list_table(
 
 @app.command()
 def board(
-    path: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path("runs"),
+    path: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path(
+        "runs"
+    ),
     port: Annotated[int, typer.Option(help="The port to try first.")] = 6006,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:

@@ -94,7 +94,9 @@ def _settings() -> tuple[tuple[str, ...], Lines]:
 
 def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
     found = sorted(path.parent for path in folder.glob("*/config.json"))
-    return ("run", "status", "val", "test", "steps"), [_run_line(RunFolder(path)) for path in found]
+    return ("run", "status", "val", "test", "steps"), [
+        _run_line(RunFolder(path)) for path in found
+    ]
 
 
 def _run_line(run: RunFolder) -> tuple[str, ...]:

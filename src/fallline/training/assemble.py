@@ -154,6 +154,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         ema=EMA(model, train.ema) if train.ema else None,
         step=Step(
             torch.compile(model) if train.compile else model,
+            model.parameters(),
             optimizer,
             partial(loss, smoothing=train.label_smoothing, reduction="mean"),
             autocast=autocast,
@@ -187,7 +188,7 @@ def _feeds(config: RunConfig, images: ImageSet, splits: Splits, device: torch.de
     return Feeds(
         train=make(
             splits.train,
-            batch_size=config.train.batch_size,
+            batch_size=config.train.batch_size or len(splits.train),
             augment=Augment(**config.data.augment.model_dump()),
             seed=config.seed,
         ),

@@ -10,7 +10,6 @@ import numpy as np
 from fallline.data import Split
 from fallline.records import Record, RunFolder
 from fallline.storage import write_atomically
-from fallline.track.pictures import confusion_picture, mistakes_picture
 from fallline.track.tracker import Tracker
 from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation
@@ -83,6 +82,8 @@ def _keep_predictions(folder: RunFolder, split: Split, scored: Evaluation, word:
 def _show(
     job: Job, split: Split, scored: Evaluation, word: str, step: int, tracker: Tracker
 ) -> None:
+    from fallline.track.pictures import confusion_picture, mistakes_picture  # loads matplotlib
+
     classes, labels = job.images.classes, split.targets
     matrix = confusion(labels, scored.predicted, len(classes))
     title = f"{job.images.name}: {scored.accuracy:.2%} of {len(labels):,} {word} images right"

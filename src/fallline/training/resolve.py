@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.data import fault_of
@@ -105,7 +106,7 @@ def _lay(settings: dict[str, tuple[Any, str]], layer: Layer) -> None:
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested mappings as dotted keys; short names by their fields; `optim.lr_scale` stays whole."""
+    """Nested mappings as dotted keys, short names as fields; `optim.lr_scale` stays whole."""
     flat: list[tuple[str, Any]] = []
     for word, value in values.items():
         key = prefix + str(word)
@@ -166,7 +167,9 @@ def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Faul
             schema = _row_schema(section, str(own.get("name", field.name)), given)
             options = schema.model_validate(given).model_dump(mode="json")
         except ValidationError as error:
-            known = [f"{section}.{name}" for name in (*schema.model_fields, *type(field).model_fields)]
+            known = [
+                f"{section}.{name}" for name in (*schema.model_fields, *type(field).model_fields)
+            ]
             faults += _faults(error, f"{section}.", known)
         except ConfigError as error:
             faults += error.faults

@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from fallline.config import RunConfig
 from fallline.data import ImageSet
 from fallline.data import load as load_images
-from fallline.errors import DataUnavailable, Interrupted, RunError, Stop
-from fallline.records import Outcome, RunFolder, Status
+from fallline.errors import DataUnavailable, Interrupted, RunError, Status, Stop
+from fallline.records import Outcome, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
 from fallline.track.terminal import Show, drawn_progress, tell
@@ -231,8 +231,8 @@ def _carry_out(
             reason = f"{type(error).__name__}: {error}"
             _end(folder, trackers, _outcome("failed", reason, job, progress, None))
             raise
-    status, reason = (stop.status, stop.reason) if stop else ("completed", "reached its last step")
-    outcome = _outcome(status, reason, job, progress, verdict)
+    reason = stop.reason if stop else "reached its last step"
+    outcome = _outcome(stop.status if stop else "completed", reason, job, progress, verdict)
     _end(folder, trackers, outcome)
     if isinstance(stop, Interrupted):
         raise KeyboardInterrupt if stop.signum == signal.SIGINT else SystemExit(128 + stop.signum)

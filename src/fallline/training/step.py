@@ -21,6 +21,8 @@ class Step:
     measured is the first call, at the weights the step began with.
 
     Args:
+        model: maps inputs to logits; compiled or not.
+        parameters: the model's; frozen ones are passed over.
         loss: mean loss of logits `(B, K)` against targets.
         autocast: a fresh autocast context per call.
         clip: largest gradient norm; 0 for none.
@@ -28,7 +30,8 @@ class Step:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Callable[[Tensor], Tensor],
+        parameters: Iterable[nn.Parameter],
         optimizer: torch.optim.Optimizer,
         loss: Loss,
         *,
@@ -37,13 +40,11 @@ class Step:
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.autocast, self.clip = autocast, clip
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.parameters = [p for p in parameters if p.requires_grad]
         self.on_cpu = self.parameters[0].device.type == "cpu"
         self.grad_norm: Tensor | None = None
 
-    def __call__(
-        self, inputs: Tensor, targets: Tensor, *, measure: bool
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, inputs: Tensor, targets: Tensor, *, measure: bool) -> tuple[Tensor, Tensor]:
         """Steps once; the batch's mean loss and count of right answers, still on the device.
 
         `measure` also leaves the gradient's norm in `grad_norm`. Raises Diverged before any
@@ -70,7 +71,8 @@ class Step:
 
     def _clip_or_measure(self, measure: bool) -> Tensor | None:
         if self.clip:
-            return nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            norm: Tensor = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            return norm
         return norm_of(p.grad for p in self.parameters) if measure else None
 
 
@@ -83,4 +85,5 @@ def count_right(logits: Tensor, targets: Tensor) -> Tensor:
 def norm_of(tensors: Iterable[Tensor | None]) -> Tensor:
     """The Euclidean norm of all the tensors together."""
     present = [tensor for tensor in tensors if tensor is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
+    return norm

@@ -101,7 +101,9 @@ class Watch:
         self._read()
         if not math.isfinite(norm_of(self.job.model.parameters()).item()):
             raise Diverged(f"a weight is not finite after step {self.progress.step}")
-        checkpoint.save(self.folder.checkpoints, state_of(self.job, self.progress), self.progress.step)
+        checkpoint.save(
+            self.folder.checkpoints, state_of(self.job, self.progress), self.progress.step
+        )
         self._saved_at = time.monotonic()
 
     def last_evaluation(self) -> Evaluation:
@@ -152,7 +154,9 @@ class Watch:
     def _epoch_values(self) -> dict[str, float | str]:
         loss, accuracy = self.progress.close_epoch()
         if not math.isfinite(loss):
-            raise Diverged(f"the loss of the epoch that ended at step {self.progress.step} is {loss}")
+            raise Diverged(
+                f"the loss of the epoch that ended at step {self.progress.step} is {loss}"
+            )
         config = self.job.config
         return {
             "train/loss": loss,
@@ -185,7 +189,7 @@ class Watch:
 
 
 def evaluate_on(job: Job, batches: Batches, *, final: bool) -> Evaluation:
-    """Scores the weights the job is judged by; `final`: with the views that the config averages."""
+    """Scores the weights the job is judged by; `final`: with the views the config averages."""
     with job.judged_weights():
         return evaluate(
             job.model,

@@ -1,0 +1,224 @@
+"""A run from one call: what it learns, what it leaves behind, how it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fallline import Pruned, resume, train
+from fallline.config import RunConfig
+from fallline.errors import ConfigError, RunError
+from fallline.records import Record, RunFolder
+from fallline.training import checkpoint
+
+
+def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    state = checkpoint.load_latest(folder.checkpoints).state
+    return dict(state["model"])
+
+
+def same_weights(one: RunFolder, other: RunFolder) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def measured(folder: RunFolder) -> list[dict[str, Any]]:
+    """The records without what a clock had a hand in."""
+    timed = ("train_seconds", "images_per_second")
+    return [{k: v for k, v in r.items() if k not in timed} for r in folder.read_metrics()]
+
+
+def test_a_run_learns_and_leaves_a_complete_folder(tmp_path: Path, small: dict[str, Any]) -> None:
+    run = train(data="synthetic", settings=small | {"epochs": 4}, out=tmp_path, show="quiet")
+    assert run.outcome.status == "completed"
+    assert run.outcome.test_accuracy is not None
+    assert run.outcome.test_accuracy > 0.8  # 0.25 is chance
+    folder = run.folder
+    config = RunConfig.model_validate(folder.read_config())
+    assert config == run.config
+    assert config.optim.lr is not None
+    environment = folder.read_environment()
+    for fact in ("versions", "device", "cpu_flags", "command", "data", "origins"):
+        assert environment[fact] is not None, fact
+    assert "held out" in environment["data"]["validation"]
+    assert folder.read_outcome() == run.outcome
+    predictions = np.load(folder.predictions)
+    right = (predictions["predicted"] == predictions["labels"]).mean()
+    assert right == pytest.approx(run.outcome.test_accuracy)
+
+
+def test_the_metrics_hold_every_series_by_its_name(tmp_path: Path, small: dict[str, Any]) -> None:
+    records = train(
+        data="synthetic", settings=small, out=tmp_path, show="quiet"
+    ).folder.read_metrics()
+    epochs = [r for r in records if r["event"] == "epoch" and "val/loss" in r]
+    assert [r["epoch"] for r in epochs] == [1, 2]
+    for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "batch_size"):
+        assert math.isfinite(epochs[0][name]), name
+    for name in ("weight_norm", "grad_norm", "images_per_second"):
+        assert epochs[0][name] > 0, name
+    assert epochs[0]["optimizer"] == "muon"
+    batches = [r for r in records if r["event"] == "batch"]
+    assert [r["step"] for r in batches if "train/batch_loss" in r] == [1, 4, 7, 10, 13, 16]
+    assert [r["val/batch"] for r in batches if "val/batch_loss" in r] == [1, 2, 3, 4]
+    assert 0 <= epochs[-1]["val/accuracy"] <= 1
+
+
+def test_equal_configs_give_equal_weights_to_the_bit(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    runs = [
+        train(data="synthetic", settings=small, out=tmp_path, name=name, show="quiet").folder
+        for name in ("one", "two")
+    ]
+    other = train(
+        data="synthetic", settings=small | {"seed": 1}, out=tmp_path, show="quiet"
+    ).folder
+    assert same_weights(*runs)
+    assert measured(runs[0]) == measured(runs[1])
+    assert not same_weights(runs[0], other)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+class Unplugged(Exception):
+    """Somebody pulls the plug."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "sgd", "train.ema": 0.9},
+        {"optimizer": "muon", "data.augment.mixup": 0.2, "data.augment.cutout": 4},
+        {"optimizer": "sam", "optim.base": "adamw", "train.grad_clip": 1.0},
+        {"model": {"name": "mlp", "dropout": 0.3}, "optimizer": "adam"},
+    ],
+    ids=["sgd with averaging", "muon with mixing", "sam with clipping", "dropout"],
+)
+def test_a_run_resumed_within_an_epoch_ends_as_if_never_stopped(
+    tmp_path: Path,
+    small: dict[str, Any],
+    changes: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = small | changes
+    whole = train(data="synthetic", settings=settings, out=tmp_path, name="whole", show="quiet")
+    settings |= {"train.checkpoint_seconds": 0}  # after every step: it goes on within an epoch
+
+    def fail(record: Record) -> None:
+        raise Unplugged
+
+    torn = tmp_path / "torn"
+    with pytest.raises(Unplugged):
+        train(
+            data="synthetic",
+            settings=settings,
+            out=tmp_path,
+            name="torn",
+            show="quiet",
+            on_eval=fail,
+        )
+    flip_a_bit(checkpoint.list_checkpoints(torn / "checkpoints")[-1])
+    resumed = resume(torn, show="quiet")
+    assert "is damaged" in capsys.readouterr().err
+    assert same_weights(whole.folder, resumed.folder)
+    assert measured(whole.folder) == measured(resumed.folder)
+    assert resumed.outcome.val_accuracy == whole.outcome.val_accuracy
+
+
+def test_whoever_watches_may_end_a_run(tmp_path: Path, small: dict[str, Any]) -> None:
+    def enough(record: Record) -> None:
+        assert record.values["val/loss"] is not None
+        raise Pruned("the others are better")
+
+    run = train(data="synthetic", settings=small, out=tmp_path, show="quiet", on_eval=enough)
+    assert (run.outcome.status, run.outcome.reason) == ("pruned", "the others are better")
+    assert run.outcome.epochs == 1
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged_and_keeps_weights_finite(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    wild = {"optimizer": "sgd", "lr": 1e30, "train.checkpoint_seconds": 0, "model": "mlp"}
+    run = train(data="synthetic", settings=small | wild, out=tmp_path, show="quiet")
+    assert run.outcome.status == "diverged"
+    assert "step" in run.outcome.reason
+    if checkpoint.list_checkpoints(run.folder.checkpoints):
+        assert all(
+            t.isfinite().all() for t in weights(run.folder).values() if t.is_floating_point()
+        )
+    with pytest.raises(RunError, match="nothing to go on with"):
+        resume(run.path)
+
+
+def test_validating_on_test_is_said_in_the_record(tmp_path: Path, small: dict[str, Any]) -> None:
+    settings = small | {"data.validate_on": "test"}
+    run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert run.outcome.test_accuracy is None
+    validation = run.folder.read_environment()["data"]["validation"]
+    assert validation == "validated on the test split"
+
+
+def test_views_are_averaged_when_asked_and_reported_apart(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    settings = small | {"train.tta": "flip_shift"}
+    outcome = train(data="synthetic", settings=settings, out=tmp_path, show="quiet").outcome
+    assert outcome.val_accuracy_tta is not None
+    assert outcome.test_accuracy_tta is not None
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc/passwd", "", ".hidden", "a/b", "x" * 200])
+def test_a_run_name_cannot_leave_its_folder(
+    tmp_path: Path, small: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(RunError, match="cannot be a run's"):
+        RunFolder.create(tmp_path, name)
+
+
+def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, small: dict[str, Any]) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("data")
+    with pytest.raises(RunError, match="exists already"):
+        train(data="synthetic", settings=small, out=tmp_path, name="mine", show="quiet")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious"]
+
+
+def test_a_changed_config_is_not_gone_on_with(tmp_path: Path, small: dict[str, Any]) -> None:
+    def fail(record: Record) -> None:
+        raise Unplugged
+
+    settings = small | {"train.checkpoint_seconds": 0}
+    with pytest.raises(Unplugged):
+        train(
+            data="synthetic", settings=settings, out=tmp_path, name="r", on_eval=fail, show="quiet"
+        )
+    folder = RunFolder.open(tmp_path / "r")
+    assert (outcome := folder.read_outcome()) is not None
+    assert outcome.status == "failed"
+    config = folder.read_config()
+    config["optim"]["lr"] *= 2
+    folder.config.write_text(json.dumps(config))
+    with pytest.raises(RunError, match="not what the run was started with"):
+        resume(tmp_path / "r")
+
+
+def test_faults_are_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        train(settings={"optimizer": "nope"}, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no config\.json"):
+        resume(tmp_path)
