@@ -128,7 +128,8 @@ def test_a_resumed_run_shows_every_step_once(tmp_path: Path) -> None:
     assert resumed.Tags()["scalars"] == never_stopped.Tags()["scalars"]
     for tag in never_stopped.Tags()["scalars"]:
         assert series(resumed, tag) == series(never_stopped, tag), tag
-    assert len(resumed.Tensors("optimizer")) == 1
+    told = {event.tensor_proto.string_val[0] for event in resumed.Tensors("optimizer")}
+    assert told == {b"sgd"}  # twice: this reader drops numbers at a restart, but not texts
 
 
 def test_a_board_that_watched_the_stopped_run_drops_what_came_after_the_checkpoint(
@@ -215,6 +216,14 @@ def test_the_hparams_tab_tells_how_a_run_ended(tmp_path: Path, status: Any, show
     whole_run(TensorBoardTracker(start_of(tmp_path)), status)
     _, (group,) = hparams_of(tmp_path)
     assert [session.status for session in group.sessions] == [shown]
+
+
+def test_a_failed_run_that_was_resumed_and_completed_is_shown_as_a_success(tmp_path: Path) -> None:
+    failed = TensorBoardTracker(start_of(tmp_path))
+    failed.finish(outcome("failed"))
+    go_on(start_of(tmp_path, resumed_at=0))
+    _, (group,) = hparams_of(tmp_path)
+    assert [session.status for session in group.sessions] == [api_pb2.STATUS_SUCCESS]
 
 
 def test_the_checksum_is_castagnolis() -> None:

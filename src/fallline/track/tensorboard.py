@@ -13,6 +13,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -41,22 +42,20 @@ STATUS: Final[Mapping[str, int]] = {
     "pruned": api_pb2.STATUS_SUCCESS,
     "diverged": api_pb2.STATUS_FAILURE,
     "failed": api_pb2.STATUS_FAILURE,
-    "interrupted": api_pb2.STATUS_UNKNOWN,
-}
+}  # an interrupted session has no end: TensorBoard shows its status as unknown
 
 
 class TensorBoardTracker:
     """Writes one event per record, at once.
 
-    A resumed run's file is written anew from metrics.jsonl, which was cut back to the checkpoint:
-    nothing is shown twice, and nothing is missing that an earlier trouble kept out.
-    Raises StorageError.
+    A resumed run's file begins with a restart mark, at which readers drop what they read before,
+    and with everything metrics.jsonl holds up to the checkpoint: nothing is shown twice, and
+    nothing is missing that an earlier trouble kept out. Raises StorageError.
     """
 
     def __init__(self, start: RunStart) -> None:
-        folder = start.folder.tensorboard
-        earlier = sorted(folder.glob("events.out.tfevents.*"))
-        self._file = EventFile(folder)
+        _drop_ended(start.folder.tensorboard)
+        self._file = EventFile(start.folder.tensorboard)
         self._texts: dict[str, str] = {}
         self._write(time.time(), 0, file_version="brain.Event:2")
         if start.resumed_at is not None:
@@ -64,8 +63,6 @@ class TensorBoardTracker:
         self._add(time.time(), 0, [session_start(start.config), text("config", table(start.config))])
         for written, record in _past(start):
             self._log(record, written)
-        for path in earlier:
-            path.unlink()
 
     def log(self, record: Record) -> None:
         """Writes a record's numbers, and its texts where they changed."""
@@ -76,8 +73,9 @@ class TensorBoardTracker:
         self._add(time.time(), step, [image(name, picture)])
 
     def finish(self, outcome: Outcome) -> None:
-        """Writes how the session ended."""
-        self._add(time.time(), 0, [session_end(outcome)])
+        """Writes how the session ended, if it did."""
+        if outcome.status in STATUS:
+            self._add(time.time(), 0, [session_end(outcome)])
         self._file.close()
 
     def _log(self, record: Record, written: float) -> None:
@@ -175,6 +173,13 @@ def _split(record: Record) -> tuple[dict[str, float], dict[str, str]]:
         elif math.isfinite(value) and name != VAL_COUNT:
             numbers[tag] = value
     return numbers, texts
+
+
+def _drop_ended(folder: Path) -> None:
+    """Removes files that tell of an end the run has gone on from: the first one told counts."""
+    for path in folder.glob("events.out.tfevents.*"):
+        if SESSION_END.encode() in path.read_bytes():
+            path.unlink()
 
 
 def _past(start: RunStart) -> Iterator[tuple[float, Record]]:
