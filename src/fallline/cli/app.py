@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline.cli.data import app as data_app
+
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
     from fallline.training.run import Run
@@ -23,7 +25,6 @@ app = typer.Typer(
     help="Finds the optimizer and the hyperparameters that train your image classifier best.",
     epilog="Start here:  fallline train --data digits    then:  fallline board",
 )
-data_app = typer.Typer(no_args_is_help=True, help="The image sets on this machine.")
 app.add_typer(data_app, name="data")
 
 
@@ -105,12 +106,44 @@ def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
+    name: Annotated[str | None, typer.Argument(help="One optimizer, with its settings.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
 ) -> None:
     """Show a table: everything you may choose, in one line each."""
-    from fallline.cli.tables import print_table
+    from fallline.cli.tables import print_optimizer, print_table
 
-    print_table(what.value, out)
+    if name and what is TableName.optimizers:
+        print_optimizer(name)
+    else:
+        print_table(what.value, out)
+
+
+@app.command()
+def evaluate(
+    run: RunPath,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="Other images of the same classes.")
+    ] = None,
+    tta: Annotated[str, typer.Option(help="Views to average: off, flip or flip_shift.")] = "off",
+    device: Device = "auto",
+) -> None:
+    """Score a trained classifier on its splits, or on other images of the same classes."""
+    from fallline.cli.use import print_scores
+
+    print_scores(run, data, tta, device or "auto")
+
+
+@app.command()
+def predict(
+    run: RunPath,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    top: Annotated[int, typer.Option(help="Classes to show for each image.")] = 3,
+    device: Device = "auto",
+) -> None:
+    """Classify image files with what a run trained."""
+    from fallline.cli.use import print_predictions
+
+    print_predictions(run, images, top, device or "auto")
 
 
 @app.command()

@@ -25,7 +25,27 @@ def print_table(what: str, runs: Path) -> None:
         "settings": _settings,
         "runs": lambda: _runs(runs),
     }
-    columns, lines = tables[what]()
+    print_grid(*tables[what]())
+
+
+def print_optimizer(name: str) -> None:
+    """Prints one optimizer: what it is, what may be set, what a search tries."""
+    from fallline.optim.schema import options_schema
+    from fallline.optim.table import row
+
+    optimizer = row(name)
+    console = Console(highlight=False)
+    console.print(Text(f"{name}: {optimizer.summary}"))
+    console.print(Text(f"{optimizer.paper}; {optimizer.gradients_per_step:g} gradients per step"))
+    lines = [
+        (f"optim.{option}", str(field.default), str(optimizer.space.get(option, "")))
+        for option, field in options_schema(name, {}).model_fields.items()
+    ]
+    print_grid(("setting", "default", "a search tries"), lines)
+
+
+def print_grid(columns: tuple[str, ...], lines: Lines) -> None:
+    """Prints lines below their columns' titles."""
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         grid.add_column(column, no_wrap=column == columns[0])
@@ -38,14 +58,11 @@ def _optimizers() -> tuple[tuple[str, ...], Lines]:
     from fallline.optim import library
     from fallline.optim.table import OPTIMIZERS
 
-    lines = [
-        (row.name, f"{row.gradients_per_step:g}", row.summary, row.paper.rpartition(", ")[0])
-        for row in OPTIMIZERS
-    ]
+    lines = [(row.name, row.summary) for row in OPTIMIZERS]
     others = ", ".join(sorted(set(library.NAMES) - set(OPTIMIZERS.names)))
-    lines.append(("", "", "", ""))
-    lines.append(("and by name,", "", f"with pip install 'fallline[optimizers]': {others}", ""))
-    return ("name", "gradients", "what it is", "paper"), lines
+    lines.append(("and", f"with pip install 'fallline[optimizers]': {others}"))
+    lines.append(("", "the settings of one: fallline list optimizers NAME"))
+    return ("name", "what it is"), lines
 
 
 def _models() -> tuple[tuple[str, ...], Lines]:

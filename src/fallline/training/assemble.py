@@ -101,10 +101,7 @@ def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
     if augment.flip == "auto":
         flip = "alternating" if images.mirror else "off"
         augment = augment.model_copy(update={"flip": flip})
-    channels, height, _ = images.shape
-    data = config.data.model_copy(
-        update={"image_size": height, "channels": channels, "augment": augment}
-    )
+    data = config.data.model_copy(update={"augment": augment})
     return config.model_copy(update={"data": data, "train": train})
 
 
@@ -136,7 +133,8 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     device = pick_device(train.device)
     autocast = _autocast(device, train.precision)
     feeds = _feeds(config, images, splits, device)
-    model = build_model(config, images).to(device, memory_format=torch.channels_last)
+    model = build_model(config, images.shape, len(images.classes))
+    model = model.to(device, memory_format=torch.channels_last)
     if fresh and MODELS[config.model.name].calibrates:
         model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
@@ -168,11 +166,11 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     )
 
 
-def build_model(config: RunConfig, images: ImageSet) -> Any:
-    """The network the config names, for these images, initialized from the config's seed."""
+def build_model(config: RunConfig, shape: tuple[int, int, int], classes: int) -> Any:
+    """The network the config names, for images of shape (C, H, W), initialized from the seed."""
     torch.manual_seed(config.seed)
     row = MODELS[config.model.name]
-    return load(row.target)(images.shape, len(images.classes), **config.model.options)
+    return load(row.target)(shape, classes, **config.model.options)
 
 
 def _feeds(config: RunConfig, images: ImageSet, splits: Splits, device: torch.device) -> Feeds:

@@ -1,0 +1,66 @@
+"""`fallline data`: fetch, check and show the image sets on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="The image sets on this machine.")
+
+Name = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder or an archive.")]
+
+
+@app.command()
+def fetch(name: Name) -> None:
+    """Download and decode an image set now, so that no run has to wait for it."""
+    from fallline.data import load
+    from fallline.track.terminal import drawn_progress, say
+
+    images = load(name, progress=drawn_progress("auto"))
+    counts = {"train": images.train, "val": images.val, "test": images.test}
+    told = ", ".join(f"{len(split):,} {word}" for word, split in counts.items() if split)
+    channels, height, width = images.shape
+    say(f"{images.name}: {told} images of {height} x {width} x {channels}")
+    say(f"{len(images.classes)} classes: {', '.join(images.classes[:20])}")
+    for note in images.notes:
+        say(f"note: {note}")
+
+
+@app.command()
+def check() -> None:
+    """Read every decoded set in the cache through and say which are damaged."""
+    from fallline.data import cached_sets, check_cached
+    from fallline.errors import DataError
+    from fallline.track.terminal import say
+
+    damaged = 0
+    for cached in cached_sets():
+        try:
+            check_cached(cached.path)
+        except DataError as error:
+            damaged += 1
+            say(f"DAMAGED  {error}")
+        else:
+            say(f"whole    {cached.name}  {cached.path}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show() -> None:
+    """List the decoded sets in the cache."""
+    from fallline.cli.tables import print_grid
+    from fallline.data import cached_sets
+
+    lines = [
+        (
+            cached.name or "unreadable",
+            f"{cached.images:,}",
+            " x ".join(map(str, cached.shape)),
+            f"{cached.bytes / 2**20:,.0f} MiB",
+            cached.fault or str(cached.path),
+        )
+        for cached in cached_sets()
+    ]
+    print_grid(("set", "images", "height x width x channels", "size", "file"), lines)

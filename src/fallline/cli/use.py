@@ -1,0 +1,60 @@
+"""`fallline evaluate` and `fallline predict`: what was trained, used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fallline.cli.tables import print_grid
+from fallline.data import load
+from fallline.errors import ConfigError, unknown_name
+from fallline.track.terminal import drawn_progress, say
+from fallline.training.assemble import split
+from fallline.training.classifier import Classifier
+from fallline.training.evaluate import VIEWS
+
+
+def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
+    """Prints the loss and accuracy on every split of the run's data, or of other data."""
+    if tta not in VIEWS:
+        raise ConfigError(unknown_name("choice of views", tta, tuple(VIEWS)))
+    classifier = Classifier(run, device=device)
+    channels, height, _ = classifier.shape
+    settings = classifier.config.data
+    images = load(
+        data or settings.name,
+        image_size=settings.image_size if data is None else height,
+        channels=settings.channels if data is None else channels,
+        progress=drawn_progress("auto"),
+    )
+    if data is None:
+        splits = split(classifier.config, images)
+        parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+        say(splits.words)
+    else:
+        parts = {"train": images.train, "val": images.val, "test": images.test}
+    lines = []
+    for word, part in parts.items():
+        if part is not None:
+            scored = classifier.evaluate(images, part, tta=tta)
+            views = "" if scored.accuracy_tta is None else f"{scored.accuracy_tta:.2%}"
+            accuracy = f"{scored.accuracy:.2%}"
+            lines.append((word, f"{len(part):,}", f"{scored.loss:.4f}", accuracy, views))
+    print_grid(("split", "images", "loss", "accuracy", "views averaged"), lines)
+
+
+def print_predictions(run: Path, images: list[Path], top: int, device: str) -> None:
+    """Prints the likeliest classes of each image."""
+    lines = [
+        (
+            prediction.file,
+            *(
+                f"{name} {probability:.1%}"
+                for name, probability in zip(
+                    prediction.classes[:top], prediction.probabilities[:top], strict=True
+                )
+            ),
+        )
+        for prediction in Classifier(run, device=device).predict(images)
+    ]
+    columns = ("image", *(f"{place}." for place in range(1, len(lines[0]))))
+    print_grid(columns, lines)
