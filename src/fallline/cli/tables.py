@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fallline.records import RunFolder
 
+WIDE = 160  # characters
 Lines = Iterable[tuple[str, ...]]
 
 
@@ -51,7 +52,10 @@ def print_grid(columns: tuple[str, ...], lines: Lines) -> None:
         grid.add_column(column, no_wrap=column == columns[0])
     for line in lines:
         grid.add_row(*(Text(cell) for cell in line))
-    Console(soft_wrap=False).print(grid)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE  # a file or a pipe has no edge to wrap at
+    console.print(grid)
 
 
 def _optimizers() -> tuple[tuple[str, ...], Lines]:
@@ -119,7 +123,7 @@ def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
 def _run_line(run: RunFolder) -> tuple[str, ...]:
     outcome = run.read_outcome()
     if outcome is None:
-        return str(run.path), "not ended", "", "", ""
+        return run.path.name, "not ended", "", "", ""
     scores = (outcome.val_accuracy, outcome.test_accuracy)
     percent = ("" if score is None else f"{score:.2%}" for score in scores)
-    return str(run.path), outcome.status, *percent, str(outcome.steps)
+    return run.path.name, outcome.status, *percent, str(outcome.steps)

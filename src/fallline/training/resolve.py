@@ -52,7 +52,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     faults = _schema_faults(nested)
     nested, row_faults = _with_row_options(nested)
     if faults or row_faults:
-        raise ConfigError(faults + row_faults)
+        raise ConfigError(list(dict.fromkeys(faults + row_faults)))  # lr is in both
     origins = {key: origin for key, (_, origin) in settings.items()}
     return Resolved(RunConfig.model_validate(nested), origins)
 

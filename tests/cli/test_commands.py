@@ -1,0 +1,152 @@
+"""The command line as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fallline.cli import main
+
+SMALL = [
+    *("--set", "epochs=2", "--set", "batch_size=80", "--set", "model.widths=[16,16,16]"),
+    *("--set", "train.threads=1", "--set", "train.precision=fp32", "--set", "tensorboard=false"),
+]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Runs the command line in this process; the exit code."""
+    monkeypatch.setattr(sys, "argv", ["fallline", *words])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["train", "--set", "optimizer=adamm"], ["unknown optimizer", "did you mean adam"]),
+        (["train", "--set", "lr=-1", "--set", "modle=x"], ["2 faults", "optim.lr", "model"]),
+        (["train", "fast_please"], ["unknown preset", "steady"]),
+        (["train", "--data", "nowhere.zip"], ["no such image set", "nowhere.zip", "cifar10"]),
+        (["train", "--config", "none.yaml"], ["cannot read the config", "none.yaml"]),
+        (["train", "--set", "lr"], ["cannot read --set", "key=value"]),
+        (["list", "optimisers"], ["optimizers"]),
+        (["list", "optimizers", "adamm"], ["unknown optimizer", "did you mean adam"]),
+        (["trian"], ["No such command", "train"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and "--" not in value else None,
+)
+def test_a_mistake_is_answered_with_what_to_do_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    parts: list[str],
+) -> None:
+    assert run(monkeypatch, *words) == 2
+    errors = capsys.readouterr().err
+    for part in parts:
+        assert part in errors
+    assert "Traceback" not in errors
+
+
+def test_a_device_that_is_not_there_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["train", "--data", "synthetic", "--device", "cuda:97", "--out", str(tmp_path)]
+    assert run(monkeypatch, *words) == 2
+    assert "cuda:97 is not there" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_cifar10_asked_for_and_not_to_be_had_is_an_error_naming_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    for proxy in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:1")  # closed: no network, wherever this runs
+    assert run(monkeypatch, "train", "--data", "cifar10", "--out", str(tmp_path / "runs")) == 2
+    errors = capsys.readouterr().err
+    assert "cifar10 is not on this machine" in errors
+    assert "--data digits" in errors
+
+
+def test_without_data_and_network_digits_are_taken_and_the_run_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    for proxy in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:1")
+    words = ["train", "--out", str(tmp_path / "runs"), "--name", "r", "--quiet"]
+    assert run(monkeypatch, *words, *SMALL, "--set", "max_steps=3") == 0
+    assert "trains on digits instead" in capsys.readouterr().err
+    environment = json.loads((tmp_path / "runs" / "r" / "environment.json").read_text())
+    assert environment["data"]["name"] == "digits"
+    assert "could not be downloaded" in environment["origins"]["data.name"]
+
+
+def test_from_training_to_using_what_was_trained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    runs, folder = str(tmp_path), str(tmp_path / "r")
+    words = ["train", "--data", "synthetic", "--out", runs, "--name", "r"]
+    assert run(monkeypatch, *words, "--json", *SMALL) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record.get("event") for record in records} >= {"batch", "epoch"}
+    test_accuracy = json.loads((tmp_path / "r" / "outcome.json").read_text())["test_accuracy"]
+
+    assert run(monkeypatch, "list", "runs", "--out", runs) == 0
+    assert "completed" in capsys.readouterr().out
+
+    assert run(monkeypatch, "evaluate", folder) == 0
+    assert f"{test_accuracy:.2%}" in capsys.readouterr().out
+
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(picture)
+    assert run(monkeypatch, "predict", folder, str(picture), "--top", "2") == 0
+    assert "%" in capsys.readouterr().out
+    (tmp_path / "text.png").write_text("no image")
+    assert run(monkeypatch, "predict", folder, str(tmp_path / "text.png")) == 2
+
+    assert run(monkeypatch, "resume", folder) == 2
+    assert "nothing to go on with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "what", ["optimizers", "models", "data", "presets", "schedules", "settings", "runs"]
+)
+def test_every_table_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    assert run(monkeypatch, "list", what, *(["--out", "nowhere"] if what == "runs" else [])) == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 1
+
+
+def test_the_cache_can_be_shown_and_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    assert run(monkeypatch, "data", "fetch", "synthetic") == 0
+    assert run(monkeypatch, "data", "show") == 0
+    assert "synthetic" in capsys.readouterr().out
+    assert run(monkeypatch, "data", "check") == 0
+    (file,) = (path for path in tmp_path.rglob("synthetic*.images"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert run(monkeypatch, "data", "check") == 1
+    assert "DAMAGED" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_causes_no_traceback() -> None:
+    script = f"{sys.executable} -m fallline list settings | head -n 1"
+    done = subprocess.run(script, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
