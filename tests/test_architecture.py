@@ -112,3 +112,12 @@ def test_what_answers_at_once_loads_nothing_heavy(statement: str) -> None:
 def test_every_file_has_a_noun_for_a_name() -> None:
     banned = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert not [relative(path) for path in FILES if path.stem in banned]
+
+
+def test_the_readme_says_in_one_line_what_each_file_is() -> None:
+    script = Path(__file__).parents[1] / "docs" / "tree.py"
+    done = subprocess.run([sys.executable, script, "--check"], check=False)
+    assert done.returncode == 0, "run: python docs/tree.py"
+    for path in FILES:
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
+        assert len(first) > 10, relative(path)
