@@ -49,7 +49,7 @@ SAMPLE = {
     "madgrad": 1e-2,
     "adabelief": 1e-2,
     "yogi": 1e-2,
-    "sgdw": 1e-1,
+    "sgdw": 5e-1,
     "normuon": 2e-2,
     "signsgd": 3e-3,
 }

@@ -19,7 +19,6 @@ from fallline.optim.groups import UNDECAYED, Group, parameter_groups
 from fallline.optim.pair import Pair
 from fallline.optim.row import ROLES, Optimizer, Role
 from fallline.optim.schema import Values, check_options, split_options
-from fallline.optim.startup import leave_the_compiler_unloaded
 from fallline.registry import load
 
 GroupsOf = Callable[..., list[Group]]
@@ -48,7 +47,6 @@ def build(
 
     Raises ConfigError for an option the optimizer does not take or a model it does not suit.
     """
-    leave_the_compiler_unloaded()
     given = {"lr": lr, "weight_decay": weight_decay}
     chosen = dict(options or {}) | {k: v for k, v in given.items() if v is not None}
     values = dict(check_options(name, chosen))

@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) for matrices and filters.
 
     M ← μ M + (1 - μ) G         U = (1 - μ) G + μ M  (Nesterov)  or  M
-    W ← (1 - η λ) W - η s(W) O(U),   O(U) near V Wᵀ of U = V Σ Wᵀ
+    W ← (1 - η λ) W - η s(W) O(U),   O(U) near P Qᵀ for U = P Σ Qᵀ
 
 A filter (C_out, C_in, h, w) counts as a matrix (C_out, C_in h w). With `normalize_filters` each
 filter tensor is first rescaled to the norm √C_out, as in airbench94_muon (Jordan 2024,
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -176,6 +177,7 @@ def same_shapes(w: list[Tensor]) -> list[list[int]]:
     return list(by_shape.values())
 
 
+@lru_cache
 def native_type(device: torch.device) -> torch.dtype:
     """bf16 on devices that multiply it natively, else fp32."""
     if device.type == "cuda":

@@ -35,7 +35,7 @@ class SGD(Decayed):
     weight_decay: NonNegative = 5e-4
     momentum: Below1 = 0.9
     dampening: Annotated[float, Field(ge=0, le=1)] = 0.0
-    nesterov: bool = True
+    nesterov: bool = Field(True, description="where momentum is above 0 and dampening 0")
 
 
 class Adam(Decayed):

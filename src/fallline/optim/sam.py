@@ -52,8 +52,8 @@ class SharpnessAware(Optimizer, ABC):
     """Steps `base` with the gradient at w + ε(w).
 
     A step whose loss or gradients are not finite is skipped on a CPU; elsewhere, where asking
-    would make the host wait, its gradients count as zero. In both cases, and when the closure
-    raises, the weights are what they were, unperturbed.
+    would make the host wait, its gradients count as zero, so that only momentum and decay move the
+    weights. They stay finite and unperturbed in both cases, and when the closure raises.
 
     Args:
         base: the optimizer that moves the weights; `param_groups` are its own.

@@ -27,7 +27,7 @@ OPTIMIZERS = Table(
         Optimizer(
             "sgd",
             "stochastic gradient descent with Nesterov momentum",
-            "torch.optim:SGD",
+            "fallline.optim.sgd:SGD",
             options.SGD,
             "Sutskever et al. 2013, https://proceedings.mlr.press/v28/sutskever13.html",
             {**SGD_LIKE, "momentum": Choice((0.8, 0.85, 0.9, 0.95))},
