@@ -117,7 +117,8 @@ def _flips(
         return rng.random(len(order)) < 0.5
     for_all_epochs = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     first: np.ndarray = for_all_epochs.random(len(order)) < 0.5
-    return first[order] ^ bool(epoch % 2)
+    flipped: np.ndarray = first[order] ^ bool(epoch % 2)
+    return flipped
 
 
 def _centres(rng: np.random.Generator, size: tuple[int, int], count: int) -> torch.Tensor:

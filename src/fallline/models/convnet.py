@@ -159,8 +159,11 @@ class Convnet(nn.Module):
         super().__init__()
         norm = partial(batch_norm, momentum=norm_momentum, weight=norm_weight)
         act = ACTIVATIONS[activation]()
-        self.whitening = WhiteningStem(shape[0], stem_stride) if whitening else None
-        self.stem = self.whitening or plain_stem(shape[0], stem_stride, norm)
+        self.stem = (
+            WhiteningStem(shape[0], stem_stride)
+            if whitening
+            else plain_stem(shape[0], stem_stride, norm)
+        )
         self.activation = act
         self.stem_pools = max(0, ceil(log2(max(shape[1:]) / STEM_SIDE)))
         inputs = [padded_filters(shape[0]), *widths]
@@ -184,8 +187,8 @@ class Convnet(nn.Module):
 
     def calibrate(self, images: torch.Tensor) -> None:
         """Sets the whitening stem, if there is one, from normalized images (B, C, H, W)."""
-        if self.whitening is not None:
-            self.whitening.whiten(images)
+        if isinstance(self.stem, WhiteningStem):
+            self.stem.whiten(images)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits float32 (B, classes) of normalized images, float (B, C, H, W)."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fallline.models.layers import as_weights, conv3x3
 
-LARGE = 64  # px; up to here a 7x7 stride-2 stem with pooling would leave too small a map
+LARGE = 64  # px; images up to here would be left too small by a 7x7 stride-2 stem with pooling
 
 
 class Block(nn.Module):
@@ -32,10 +32,13 @@ class Block(nn.Module):
         return F.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
 
 
-class PadShortcut(nn.Module):
-    """Option A: every other pixel, and zeros for the channels that are new."""
+class Subsample(nn.Module):
+    """Every other pixel of every other row, and empty channels after the given ones.
 
-    def __init__(self, new_channels: int) -> None:
+    With `new_channels` this is the paper's shortcut without parameters, option A.
+    """
+
+    def __init__(self, new_channels: int = 0) -> None:
         super().__init__()
         self.new_channels = new_channels
 
@@ -44,10 +47,14 @@ class PadShortcut(nn.Module):
         return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.new_channels))
 
 
-def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """Option B: a 1x1 convolution and its norm."""
-    conv = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+def projection(inputs: int, outputs: int) -> nn.Module:
+    """Option B, a 1x1 convolution of stride 2 and its norm.
+
+    The stride is a layer of its own: oneDNN's gradient of a strided 1x1 filter on fewer than 16
+    channels writes out of bounds when they come last (seen in torch 2.15).
+    """
+    conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+    return nn.Sequential(Subsample(), conv, nn.BatchNorm2d(outputs))
 
 
 def initialize(net: nn.Module) -> None:
@@ -80,7 +87,7 @@ class Resnet18(nn.Module):
         inputs = width
         for stage in range(4):
             outputs, stride = width * 2**stage, 1 if stage == 0 else 2
-            shortcut = projection(inputs, outputs, stride) if stage else nn.Identity()
+            shortcut = projection(inputs, outputs) if stage else nn.Identity()
             blocks.append(Block(inputs, outputs, stride, shortcut))
             blocks.append(Block(outputs, outputs, 1, nn.Identity()))
             inputs = outputs
@@ -113,7 +120,7 @@ class Resnet20(nn.Module):
             outputs = width * 2**stage
             for block in range(3):
                 halves = stage > 0 and block == 0
-                shortcut = PadShortcut(outputs // 2) if halves else nn.Identity()
+                shortcut = Subsample(outputs // 2) if halves else nn.Identity()
                 inputs, stride = (outputs // 2, 2) if halves else (outputs, 1)
                 blocks.append(Block(inputs, outputs, stride, shortcut))
         self.blocks = nn.Sequential(*blocks)

@@ -22,7 +22,7 @@ class MlpOptions(Section):
     )
     norm: Literal["batch", "layer", "none"] = Field("batch", description="after each hidden layer")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, after each activation")
-    activation: Activation = "relu"
+    activation: Activation = Field("relu", description="after each hidden layer's norm")
 
 
 class ConvnetOptions(Section):
@@ -43,7 +43,7 @@ class ConvnetOptions(Section):
     norm_momentum: float = Field(
         0.4, gt=0, le=1, description="share of a batch in the running statistics (torch's sense)"
     )
-    activation: Activation = "gelu"
+    activation: Activation = Field("gelu", description="after each norm")
 
 
 class Resnet18Options(Section):
