@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fallline.config import RunConfig
-from fallline.records import Outcome, Record, RunFolder, Status
+from fallline.errors import Status
+from fallline.records import Outcome, Record, RunFolder
 from fallline.track.tracker import RunStart, Tracker
 
 STEPS_PER_EPOCH, EPOCHS = 4, 2

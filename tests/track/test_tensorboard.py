@@ -42,7 +42,7 @@ def events_of(folder: Path) -> Any:
     return found
 
 
-def series(events: Any, tag: str) -> list[tuple[int, float]]:
+def series(events: Any, tag: str) -> list[tuple[int, Any]]:
     return [(event.step, pytest.approx(event.value)) for event in events.Scalars(tag)]
 
 
@@ -54,7 +54,7 @@ def events(tmp_path: Path) -> Any:
 
 
 def test_the_ten_series_can_be_read_back_under_their_names(events: Any) -> None:
-    by_epoch = {
+    by_epoch: dict[str, list[float]] = {
         "weight_norm": [11.0, 12.0],
         "batch_size": [350, 350],
         "train/loss": [1.5, 0.75],
@@ -172,7 +172,7 @@ def hparams_of(out: Path) -> tuple[Any, list[Any]]:
 def test_the_hparams_tab_has_the_columns_of_every_optimizer_with_their_types(
     tmp_path: Path,
 ) -> None:
-    options = [
+    options: list[dict[str, Any]] = [
         {"name": "sgd", "lr": 0.1, "nesterov": True},
         {"name": "adamw", "lr": 0.001, "betas": [0.9, 0.99], "eps": 1e-8},
     ]

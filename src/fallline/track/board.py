@@ -40,8 +40,7 @@ def launch(path: str | Path, port: int) -> str:
     program = _program()
     server = program.TensorBoard()
     chosen = port if port and _is_free(port) else 0
-    arguments = {"logdir": str(path), "host": LOOPBACK, "port": str(chosen), "reload_interval": "5"}
-    server.configure(["fallline board", *(f"--{k}={v}" for k, v in arguments.items())])
+    server.configure(logdir=str(path), host=LOOPBACK, port=chosen, reload_interval=5.0)
     address: str = server.launch()
     return address
 

@@ -61,7 +61,9 @@ class EventFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        where = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS):06d}"
+        where = (
+            f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS):06d}"
+        )
         self.path = folder / f"events.out.tfevents.{where}"
         try:
             folder.mkdir(parents=True, exist_ok=True)

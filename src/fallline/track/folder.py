@@ -27,7 +27,7 @@ class FolderTracker:
             raise storage_error(self._path, error) from error
 
     def log(self, record: Record) -> None:
-        """Appends the record's line; raises StorageError and closes the file where the disk takes no more."""
+        """Appends the record's line; where the disk takes no more, closes the file and raises."""
         rest = memoryview(record.as_json().encode() + b"\n")
         try:
             while rest:  # an almost full disk takes a part

@@ -38,7 +38,9 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) ->
     answers blue, mistakes orange, whose colour grows with the root, so that rare ones show.
     """
     with _drawing():
-        return _confusion(np.asarray(matrix), [_short(name) for name in classes], _short(title, 90))
+        return _confusion(
+            np.asarray(matrix), [_short(name) for name in classes], _short(title, 90)
+        )
 
 
 def mistakes_picture(
@@ -207,7 +209,7 @@ def _pixels(figure: Any) -> np.ndarray:
     """The figure as `uint8 (H, W, 3)`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -46,7 +46,7 @@ TRACKERS = Table(
         ),
         TrackerRow(
             "tensorboard",
-            "curves, settings and pictures for `fallline board`; on unless track.tensorboard=false",
+            "curves, settings, pictures for `fallline board`; off by track.tensorboard=false",
             "fallline.track.tensorboard:TensorBoardTracker",
             lambda track, show: bool(track.get("tensorboard")),
         ),

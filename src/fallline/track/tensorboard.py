@@ -1,15 +1,12 @@
 """TensorBoard: curves, settings and pictures in an event file of the run's own.
 
-Batch series stand over steps (validation batches over their own count), epoch series over epochs;
-a batch series whose name an epoch series has too is under `batch/`. The HParams tab is filled as
-its protocol means it, session by session: no experiment summary is written, of which TensorBoard
-would show an arbitrary run's and lose the columns that only other optimizers have.
+The HParams tab is filled session by session: no experiment summary is written, of which
+TensorBoard would show an arbitrary run's and lose the columns that only other optimizers have.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -30,11 +27,11 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 )
 
 from fallline.records import Outcome, Record
+from fallline.track import axes
 from fallline.track.eventfile import EventFile
 from fallline.track.settings import flat, group_name, hyperparameters
 from fallline.track.tracker import RunStart
 
-VAL_COUNT: Final = "val/batch"  # the value that says which batch a val/batch_loss is of
 SESSION_START: Final = "_hparams_/session_start_info"  # tensorboard.plugins.hparams.metadata,
 SESSION_END: Final = "_hparams_/session_end_info"  # which takes 0.6 s to import
 STATUS: Final[Mapping[str, int]] = {
@@ -60,7 +57,9 @@ class TensorBoardTracker:
         self._write(time.time(), 0, file_version="brain.Event:2")
         if start.resumed_at is not None:
             self._write(time.time(), 0, session_log=SessionLog(status=SessionLog.START))
-        self._add(time.time(), 0, [session_start(start.config), text("config", table(start.config))])
+        self._add(
+            time.time(), 0, [session_start(start.config), text("config", table(start.config))]
+        )
         for written, record in _past(start):
             self._log(record, written)
 
@@ -79,12 +78,15 @@ class TensorBoardTracker:
         self._file.close()
 
     def _log(self, record: Record, written: float) -> None:
-        place = _place(record)
-        numbers, texts = _split(record)
-        changed = {tag: value for tag, value in texts.items() if self._texts.get(tag) != value}
-        self._texts |= changed
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()]
-        self._add(written, place, values + [text(tag, value) for tag, value in changed.items()])
+        values = [self._value(tag, value) for tag, value in axes.drawn(record).items()]
+        self._add(written, axes.place(record), [value for value in values if value is not None])
+
+    def _value(self, tag: str, value: float | str) -> Any:
+        """A number's point, or a text where it is another than before."""
+        if not isinstance(value, str):
+            return Summary.Value(tag=tag, simple_value=value)
+        before, self._texts[tag] = self._texts.get(tag), value
+        return text(tag, value) if value != before else None
 
     def _add(self, written: float, step: int, values: list[Any]) -> None:
         if values:
@@ -146,33 +148,15 @@ def _escaped(value: Any) -> str:
 
 def _hparams(tag: str, **content: Any) -> Any:
     data = HParamsPluginData(version=0, **content).SerializeToString()
-    empty = TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=0)]))
+    empty = TensorProto(
+        dtype=DT_FLOAT, tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=0)])
+    )
     return Summary.Value(tag=tag, metadata=_metadata("hparams", data), tensor=empty)
 
 
 def _metadata(plugin: str, content: bytes = b"") -> Any:
     data = SummaryMetadata.PluginData(plugin_name=plugin, content=content)
     return SummaryMetadata(plugin_data=data)
-
-
-def _place(record: Record) -> int:
-    """Where on its axis a record stands: epoch, step, or count of validation batches."""
-    if record.event == "epoch":
-        return record.epoch
-    return int(record.values.get(VAL_COUNT, record.step))
-
-
-def _split(record: Record) -> tuple[dict[str, float], dict[str, str]]:
-    """Its finite numbers and its texts, by tag."""
-    numbers: dict[str, float] = {}
-    texts: dict[str, str] = {}
-    for name, value in record.values.items():
-        tag = name if record.event == "epoch" or "/" in name else f"batch/{name}"
-        if isinstance(value, str):
-            texts[tag] = value
-        elif math.isfinite(value) and name != VAL_COUNT:
-            numbers[tag] = value
-    return numbers, texts
 
 
 def _drop_ended(folder: Path) -> None:

@@ -63,9 +63,7 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
         f"folder     {start.folder.path}",
     ]
     nexts = what_next(start, outcome)
-    return lines + [
-        f"{'next' if not i else '':<9}  {command}" for i, command in enumerate(nexts)
-    ]
+    return lines + [f"{'next' if not i else '':<9}  {command}" for i, command in enumerate(nexts)]
 
 
 def last_line(start: RunStart, outcome: Outcome) -> str:
@@ -93,7 +91,9 @@ def accuracies(outcome: Outcome) -> str:
 def what_next(start: RunStart, outcome: Outcome) -> list[str]:
     """The commands that make sense now."""
     run, runs = (shlex.quote(str(p)) for p in (start.folder.path, start.folder.path.parent))
-    commands = [f"fallline board {runs}"] if start.config.get("track", {}).get("tensorboard") else []
+    commands = (
+        [f"fallline board {runs}"] if start.config.get("track", {}).get("tensorboard") else []
+    )
     if outcome.status in ("interrupted", "failed", "pruned"):
         return [f"fallline resume {run}", *commands]
     if outcome.status == "diverged":

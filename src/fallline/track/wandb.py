@@ -1,0 +1,189 @@
+"""Weights & Biases, by choice. Whatever happens to it, training neither stops nor waits.
+
+The row of a run's history is the line of its metrics.jsonl, so that what a resumed run measures
+again lands on the rows it had; every series stands over its own axis (axes.py). Files go to the
+run folder's `wandb/`. Console capture, code saving and system metrics are off.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import secrets
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from fallline.errors import MissingExtra
+from fallline.records import Outcome, Record, RunFolder
+from fallline.storage import write_atomically
+from fallline.track import axes
+from fallline.track.terminal import clean, tell
+from fallline.track.tracker import RunStart
+
+SECONDS_TO_ANSWER: Final = 3.0
+SECONDS_TO_BEGIN: Final = 5.0
+SECONDS_TO_FINISH: Final = 10.0
+LONGEST_TAG: Final = 64  # characters W&B takes
+
+# wandb's own error telemetry: with a server that hangs it holds the process up to 30 s at its end
+os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+try:
+    import wandb
+except ImportError as error:
+    raise MissingExtra("wandb", "wandb", "tracking with W&B") from error
+
+
+class WandbTracker:
+    """Sends measurements to W&B, or keeps them for `wandb sync` where it cannot be reached."""
+
+    def __init__(self, start: RunStart) -> None:
+        past = start.past()
+        self._row = len(past)
+        self._axis_of: dict[str, str] = {}
+        wandb.setup(wandb.Settings(silent=True))
+        self._run = _begin(start)
+        if self._run.offline:
+            self._row = 0
+            for record in past:  # so that the newest folder alone holds the whole run
+                self.log(record)
+
+    def log(self, record: Record) -> None:
+        """Adds a row."""
+        axis = axes.axis(record)
+        values = axes.drawn(record)
+        for name in values:
+            self._stand(name, axis)
+        where = {"step": record.step, "epoch": record.epoch, "train_seconds": record.train_seconds}
+        self._run.log(values | where | {axis: axes.place(record)}, step=self._row)
+        self._row += 1
+
+    def show(self, name: str, picture: np.ndarray, step: int) -> None:
+        """Adds a picture to the last row."""
+        self._run.log({name: wandb.Image(picture)}, step=max(0, self._row - 1))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Hands over the outcome and waits for the rest to be sent, at most ten seconds."""
+        self._run.summary.update(json.loads(outcome.as_json()))
+        if outcome.status == "interrupted":
+            self._run.mark_preempting()
+        folder = Path(self._run.settings.sync_dir)
+        try:
+            self._run.finish(exit_code=0 if outcome.status in ("completed", "pruned") else 1)
+        except TimeoutError:
+            tell(f"W&B took not everything in {SECONDS_TO_FINISH:.0f} s; send it: {_sync(folder)}")
+            return
+        if self._run.offline:
+            tell(f"W&B holds this run offline; send it: {_sync(folder)}")
+
+    def _stand(self, name: str, axis: axes.Axis) -> None:
+        if name not in self._axis_of:
+            self._axis_of[name] = axis
+            self._run.define_metric(name, step_metric=axis)
+
+
+def _begin(start: RunStart) -> Any:
+    """The run, online if that was asked for and works at once."""
+    if start.config["track"]["wandb"] == "online":
+        trouble = _trouble()
+        if trouble is None:
+            try:
+                run = _init(start, "online", run_id(start.folder))
+                tell(f"W&B: {run.url}")
+                return run
+            except Exception as error:  # it raises errors of a dozen families here
+                trouble = str(error)
+                run_id(start.folder, fresh=True)  # the failed attempt still holds the other
+        tell(f"W&B goes on offline: {clean(trouble)}")
+    return _init(start, "offline", run_id(start.folder))
+
+
+def _init(start: RunStart, mode: Literal["online", "offline"], identity: str) -> Any:
+    config = start.config
+    return wandb.init(
+        mode=mode,
+        dir=str(start.folder.path),
+        id=identity,
+        name=start.name,
+        project=config["track"].get("wandb_project"),
+        group=config["track"].get("wandb_group"),
+        tags=_tags(start),
+        config=dict(config),
+        resume="allow" if start.resumed_at is not None and mode == "online" else None,
+        reinit="create_new",
+        settings=_settings(),
+    )
+
+
+def _settings() -> Any:
+    return wandb.Settings(
+        silent=True,
+        console="off",
+        save_code=False,
+        disable_code=True,
+        disable_git=True,
+        disable_job_creation=True,
+        init_timeout=SECONDS_TO_BEGIN,
+        finish_timeout=SECONDS_TO_FINISH,
+        finish_timeout_raises=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+    )
+
+
+def run_id(folder: RunFolder, *, fresh: bool = False) -> str:
+    """The run's id at W&B: made up once and kept in its folder."""
+    path = folder.wandb / "run-id"
+    if fresh or not path.is_file():
+        stem = re.sub(r"[^A-Za-z0-9_-]", "-", folder.path.name)[:100]
+        write_atomically(path, f"{stem}-{secrets.token_hex(4)}")
+    return path.read_text().strip()
+
+
+def _trouble() -> str | None:
+    """Why W&B cannot be used online, or None. Takes seconds, asks no one for a password."""
+    host = wandb.setup().settings.base_url
+    if not _answers(host):
+        return f"{host} does not answer"
+    try:
+        if not wandb.login(prompt=False):
+            return "no API key is set up; next: wandb login"
+    except wandb.Error as error:
+        return str(error)
+    return None
+
+
+def _answers(host: str) -> bool:
+    """Whether anything answers there; in a thread, as looking up a name has no time limit."""
+    found = threading.Event()
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(host, timeout=SECONDS_TO_ANSWER).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+        except (OSError, ValueError, http.client.HTTPException):
+            return
+        found.set()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(SECONDS_TO_ANSWER)
+    return found.is_set()
+
+
+def _tags(start: RunStart) -> list[str]:
+    config = start.config
+    names = [config[section]["name"] for section in ("data", "model", "optim")]
+    return sorted({clean(Path(name).name)[:LONGEST_TAG] for name in names} - {""})
+
+
+def _sync(folder: Path) -> str:
+    return f"wandb sync {folder}"
