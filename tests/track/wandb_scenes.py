@@ -1,7 +1,7 @@
-"""Scenes with W&B, one a process: its service and its exit hooks stay out of the tests'.
+"""Scenes with W&B, in processes of their own: its service and exit hooks stay out of the tests'.
 
-Usage: wandb_scenes.py SCENE FOLDER. Prints a JSON object: what was told, how long things took, and
-what the server got.
+Usage: wandb_scenes.py FOLDER SCENE... Plays each in a folder of its name below FOLDER. Prints a
+JSON object: for each scene what was told, how long it took, and what the server got.
 """
 
 from __future__ import annotations
@@ -16,46 +16,41 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from sample_run import log_all, outcome, start_of, whole_run
+from sample_run import PICTURE, STEPS, log_all, outcome, start_of, whole_run
 from wandb_stub import Stub
 
 from fallline.track.folder import FolderTracker
 from fallline.track.tracker import RunStart
 
 KEY = "a" * 40
-FINISH_SECONDS = 2.0
+PATIENCE_SECONDS = 2.0
 
 
 def open_wandb(start: RunStart) -> Any:
-    """A tracker that gives up sending after two seconds instead of ten."""
+    """A tracker that waits for two seconds where others wait for up to ten."""
     from fallline.track import wandb
 
-    vars(wandb)["SECONDS_TO_FINISH"] = FINISH_SECONDS
+    for wait in ("SECONDS_TO_ANSWER", "SECONDS_TO_BEGIN", "SECONDS_TO_FINISH"):
+        vars(wandb)[wait] = PATIENCE_SECONDS
     return wandb.WandbTracker(start)
 
 
 def offline(out: Path, server: Stub) -> None:
-    whole_run(open_wandb(start_of(out, track_wandb="offline", track_wandb_group="g")))
-
-
-def offline_resumed(out: Path, server: Stub) -> None:
-    start = start_of(out, track_wandb="offline")
+    settings = {"track_wandb": "offline", "track_wandb_group": "g"}
+    start = start_of(out, **settings)
     folder, first = FolderTracker(start), open_wandb(start)
     for tracker in (folder, first):
         log_all(tracker, until=7)
         tracker.finish(outcome("interrupted"))
     time.sleep(1.0)  # W&B names folders by the second
-    again = start_of(out, resumed_at=6, track_wandb="offline")
+    again = start_of(out, resumed_at=6, **settings)
     for tracker in (FolderTracker(again), open_wandb(again)):
         log_all(tracker, after=6)
+        tracker.show("confusion/test", PICTURE, STEPS)
         tracker.finish(outcome())
 
 
 def online(out: Path, server: Stub) -> None:
-    whole_run(open_wandb(start_of(out, track_wandb="online")), "interrupted")
-
-
-def online_resumed(out: Path, server: Stub) -> None:
     start = start_of(out, track_wandb="online")
     folder, first = FolderTracker(start), open_wandb(start)
     for tracker in (folder, first):
@@ -104,9 +99,7 @@ SCENES: Mapping[str, Callable[[Path, Stub], None]] = {
     scene.__name__: scene
     for scene in (
         offline,
-        offline_resumed,
         online,
-        online_resumed,
         no_key,
         refused,
         hanging,
@@ -116,28 +109,37 @@ SCENES: Mapping[str, Callable[[Path, Stub], None]] = {
 }
 
 
-def main(scene: str, out: Path) -> None:
+def play(scene: str, out: Path) -> dict[str, Any]:
+    """One scene, and what came of it."""
+    import wandb
+
     server, told = Stub(), io.StringIO()
     os.environ |= {
         "WANDB_BASE_URL": server.url,
         "WANDB_API_KEY": KEY,
         "WANDB_CONFIG_DIR": str(out),
     }
-    import fallline.track.wandb  # noqa: F401  its import is not what is timed
-
     began = time.monotonic()
     with redirect_stderr(told):
         SCENES[scene](out, server)
-    result = {
+    seconds = time.monotonic() - began
+    wandb.teardown()
+    return {
         "told": told.getvalue().splitlines(),
-        "seconds": time.monotonic() - began,
+        "seconds": seconds,
         "seconds_logging": server.seconds_logging,
         "rows": [(row["_step"], row["step"]) for row in server.history],
-        "exit_code": server.exit_code,
+        "exit_codes": server.exit_codes,
         "preempting": server.preempting,
     }
-    print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    folder = Path(sys.argv[1])
+    (folder / "cwd").mkdir()
+    os.chdir(folder / "cwd")
+    results = {}
+    for name in sys.argv[2:]:
+        (folder / name).mkdir()
+        results[name] = play(name, folder / name)
+    print(json.dumps(results))

@@ -36,7 +36,7 @@ class Stub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.history: list[dict[str, Any]] = []
         self.operations: list[str] = []
-        self.exit_code: int | None = None
+        self.exit_codes: list[int] = []
         self.preempting = False
         self.seconds_logging = 0.0
         self.hangs_at = ""
@@ -87,7 +87,7 @@ class Stub(ThreadingHTTPServer):
                 self.history += [json.loads(line) for line in part["content"]]
         self.preempting |= bool(body.get("preempting"))
         if body.get("complete"):
-            self.exit_code = body.get("exitcode")
+            self.exit_codes.append(body["exitcode"])
 
 
 class _Handler(BaseHTTPRequestHandler):
