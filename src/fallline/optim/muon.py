@@ -78,7 +78,7 @@ class Muon(Optimizer):
         self,
         params: Any,
         *,
-        lr: float = 0.1,
+        lr: float = 0.24,
         weight_decay: float = 0.0,
         momentum: float = 0.6,
         nesterov: bool = True,
