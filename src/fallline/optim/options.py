@@ -3,10 +3,11 @@
 Names are torch's. Left out are the arguments that choose a kernel (`fused`, `foreach`,
 `capturable`, `differentiable`), which `build` sets, and `maximize`.
 
-Default rates: the best of one to three tried on the convnet 32/64/64 (stride 2, without dirac), two
-epochs of 15,000 CIFAR-10 images in batches of 250, linear to 0, bf16, one seed (1 point of noise
-in 2,500 validation images): starting points, not tuned values. SGD's is the field's usual one, and
-Muon's options are those of airbench94_muon (https://github.com/KellerJordan/cifar10-airbench).
+Default rates are starting points, not tuned values: the best of one to three tried on the convnet
+32/64/64 (stride 2, without dirac), two epochs of 15,000 images of a JPEG copy of CIFAR-10, batches
+of 250, linear to 0, bf16, one seed, 2,500 validation images (1 point of noise). Not tried: Rprop,
+L-BFGS and torch's Muon. SGD's is the field's usual one, Muon's options are airbench94_muon's
+(https://github.com/KellerJordan/cifar10-airbench), rho is the papers'.
 """
 
 from __future__ import annotations
