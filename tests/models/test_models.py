@@ -253,9 +253,11 @@ def test_constant_images_do_not_break_whitening() -> None:
 @pytest.mark.parametrize("widths", [(32, 32, 32), (48, 40, 64)])
 def test_dirac_convolutions_start_as_identities(widths: tuple[int, int, int]) -> None:
     net = Convnet((3, 32, 32), 10, widths=widths, convs=3)
-    for conv in (m for g in net.groups for m in g.modules() if isinstance(m, nn.Conv2d)):
+    convs = [m for g in net.groups for m in g.modules() if isinstance(m, nn.Conv2d)]
+    for place, conv in enumerate(convs):
         x = torch.randn(2, conv.in_channels, 6, 6)
-        shared = min(conv.in_channels, conv.out_channels)
+        filled = net.stem.alive if place == 0 and isinstance(net.stem, WhiteningStem) else None
+        shared = min(filled or conv.in_channels, conv.out_channels)
         torch.testing.assert_close(conv(x)[:, :shared], x[:, :shared])
 
 
@@ -311,3 +313,14 @@ def test_resnet20_shortcuts_keep_every_other_pixel_and_add_empty_channels() -> N
     assert out.shape == (2, 32, 5, 5)
     assert torch.equal(out[:, :16], x[:, :, ::2, ::2])
     assert not out[:, 16:].any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_convnet_starts_with_gradients_of_ordinary_size(channels: int) -> None:
+    torch.manual_seed(0)
+    model = Convnet((channels, 32, 32), 10)
+    images = torch.randn(64, channels, 32, 32)
+    model.calibrate(images)
+    loss = F.cross_entropy(model(images), torch.arange(64) % 10)
+    gradients = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad])
+    assert max(g.norm().item() for g in gradients) < 100

@@ -50,9 +50,10 @@ class WhiteningStem(nn.Module):
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
+        self.alive = whitening_count(channels)
         self.conv = nn.Conv2d(channels, padded_filters(channels), PATCH, stride=stride)
         self.conv.weight.requires_grad_(False)
-        self.conv.weight[whitening_count(channels) :] = 0
+        self.conv.weight[self.alive :] = 0
         nn.init.zeros_(self.conv.get_parameter("bias"))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -180,8 +181,10 @@ class Convnet(nn.Module):
     @torch.no_grad()
     def _initialize(self, dirac: bool, scaled_head: bool) -> None:
         if dirac:
+            alive = self.stem.alive if isinstance(self.stem, WhiteningStem) else None
             for group in self.groups:
-                start_as_identity(group)
+                start_as_identity(group, alive)
+                alive = None
         if scaled_head:
             self.head.weight /= self.head.weight.std()
 
@@ -216,8 +219,13 @@ def plain_stem(channels: int, stride: int, norm: Callable[[int], nn.Module]) -> 
 
 
 @torch.no_grad()
-def start_as_identity(group: nn.Module) -> None:
-    """Makes the first min(inputs, outputs) filters of each convolution pass their channel on."""
+def start_as_identity(group: nn.Module, alive: int | None = None) -> None:
+    """Makes the first min(inputs, outputs) filters of each convolution pass their channel on.
+
+    Of the group's inputs only the first `alive` are passed on, if it is given: a channel that is
+    always 0 has no variance, and six norms would multiply its gradient by 1 / sqrt(eps) each.
+    """
     for module in group.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.dirac_(module.weight[: module.in_channels])
+            nn.init.dirac_(module.weight[: alive or module.in_channels])
+            alive = None
