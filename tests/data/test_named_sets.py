@@ -175,7 +175,11 @@ def test_idx_files_are_read(tmp_path: Path) -> None:
     assert np.array_equal(read_idx(tmp_path / "images.gz"), images)
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", gzip.compress(b"\0\0\x0d\1\0\0\0\0"), b"cut"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"junk", gzip.compress(b"\0\0\x0d\1\0\0\0\0"), b"cut"],
+    ids=["empty", "junk", "of another type", "cut"],
+)
 def test_other_files_are_no_idx(tmp_path: Path, content: bytes) -> None:
     whole = idx(np.zeros((2, 3), np.uint8))
     (tmp_path / "x.gz").write_bytes(whole[:-12] if content == b"cut" else content)

@@ -108,7 +108,8 @@ def download(url: str, path: Path, md5: str, progress: Progress) -> None:
 
 
 def _open(url: str) -> Any:
-    return urllib.request.urlopen(url, timeout=SILENCE_SECONDS)
+    opener = urllib.request.build_opener()  # urlopen keeps the proxies of its first call for good
+    return opener.open(url, timeout=SILENCE_SECONDS)
 
 
 def _piece(answer: Any) -> bytes:
