@@ -43,7 +43,9 @@ class AugmentConfig(Section):
     flip: Literal["auto", "off", "random", "alternating"] = Field(
         "auto", description="mirror left-right; auto: alternating where the set allows it"
     )
-    shift: int = Field(0, ge=0, le=32, description="pixels of random shift, reflect padding")
+    shift: int | None = Field(
+        0, ge=0, le=32, description="pixels of random shift, reflect padding; null: side / 16"
+    )
     cutout: int = Field(0, ge=0, le=224, description="side of a square set to the mean, pixels")
     mixup: NonNegative = Field(0.0, description="alpha of the Beta that mixes pairs; 0: off")
     cutmix: NonNegative = Field(0.0, description="alpha of the Beta that pastes pairs; 0: off")
@@ -100,7 +102,11 @@ class ScheduleConfig(Section):
 class TrainConfig(Section):
     """How long, in what batches, on what, and with which loss."""
 
-    epochs: Positive = Field(8.0, description="passes over the training images; 1.5 is allowed")
+    epochs: Positive | None = Field(
+        None,
+        description="passes over the training images, 1.5 is allowed; default: 400,000 images' "
+        "worth, within 4 and 40",
+    )
     max_steps: Count | None = Field(None, description="stop after this many steps; default: none")
     batch_size: Count | None = Field(
         None, description="default: a fortieth of the training images, within 16 and 500"

@@ -85,9 +85,8 @@ def test_a_pipe_gets_plain_aligned_lines(tmp_path: Path) -> None:
     assert not re.search(r"[^\n\x20-\x7e]", done.stdout)
     lines = done.stdout.splitlines()
     title = next(i for i, line in enumerate(lines) if "train loss" in line)
-    assert lines[title + 1].split() == (
-        ["1", "1.5000", "25.00%", "1.7500", "37.50%", "0.1", "1,000", "0.4"]
-    )
+    values = ["1.5000", "25.00%", "1.7500", "37.50%", "0.1", "1,000", "0.4"]
+    assert lines[title + 1].split() == ["1", *values]
     assert {len(line) for line in lines[title : title + 3]} == {len(lines[title])}
     assert "completed: reached its last step" in lines
     assert "accuracy   val 75.00%, test 70.00%" in lines
@@ -116,8 +115,9 @@ def test_json_is_the_records_then_the_outcome_and_nothing_else(tmp_path: Path) -
 
 @pytest.mark.parametrize("show", ["lines", "json"])
 def test_a_run_outlives_the_reader_of_its_output(tmp_path: Path, show: str) -> None:
+    and_prints = RUN + "print('later', flush=True)"
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(tmp_path), show, "a-run", "completed"],
+        [sys.executable, "-c", and_prints, str(tmp_path), show, "a-run", "completed"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import ceil, log2
+from typing import Literal
 
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ from fallline.models.layers import ACTIVATIONS, as_weights, conv3x3
 
 PATCH = 2  # px, side of the stem's filters
 STEM_SIDE = 64  # px; the stem pools images of a larger side as if they had this one
+STRIDE_SIDE = 24  # px; from this side on the stem may halve images
 SMALLEST_POOLED = 4  # px; a map with a smaller side than this is not pooled further
 CHANNEL_BLOCK = 16  # channels that oneDNN takes together with AVX-512
 EIGENVALUE_FLOOR = 5e-4  # keeps directions without variance from being blown up; airbench94_muon
@@ -132,7 +134,7 @@ class Convnet(nn.Module):
         widths: channels of the three groups.
         convs: 3x3 convolutions per group.
         residual: a group's first output is added to its last.
-        stem_stride: 1 or 2.
+        stem_stride: 1 or 2; auto: 2 where images have the pixels for it.
         whitening: the stem is frozen, to be set by `calibrate`; else it is a trained convolution
             with norm.
         dirac: each 3x3 convolution starts as the identity on as many channels as it can.
@@ -149,7 +151,7 @@ class Convnet(nn.Module):
         widths: tuple[int, int, int] = (64, 128, 128),
         convs: int = 2,
         residual: bool = False,
-        stem_stride: int = 2,
+        stem_stride: int | Literal["auto"] = "auto",
         whitening: bool = True,
         dirac: bool = True,
         scaled_head: bool = True,
@@ -158,12 +160,13 @@ class Convnet(nn.Module):
         activation: str = "gelu",
     ) -> None:
         super().__init__()
+        stride = stem_stride
+        if stride == "auto":
+            stride = 2 if min(shape[1:]) >= STRIDE_SIDE else 1
         norm = partial(batch_norm, momentum=norm_momentum, weight=norm_weight)
         act = ACTIVATIONS[activation]()
         self.stem = (
-            WhiteningStem(shape[0], stem_stride)
-            if whitening
-            else plain_stem(shape[0], stem_stride, norm)
+            WhiteningStem(shape[0], stride) if whitening else plain_stem(shape[0], stride, norm)
         )
         self.activation = act
         self.stem_pools = max(0, ceil(log2(max(shape[1:]) / STEM_SIDE)))

@@ -33,7 +33,10 @@ class ConvnetOptions(Section):
     )
     convs: Literal[2, 3] = Field(2, description="3x3 convolutions per group")
     residual: bool = Field(False, description="a group's first output is added to its last")
-    stem_stride: Literal[1, 2] = Field(2, description="2 is some four times faster, less accurate")
+    stem_stride: Literal["auto", 1, 2] = Field(
+        "auto",
+        description="2 is some four times faster, less accurate; auto: 2 from 24 pixels a side on",
+    )
     whitening: bool = Field(True, description="frozen stem that whitens 2x2 patches")
     dirac: bool = Field(True, description="3x3 convolutions start as (partial) identities")
     scaled_head: bool = Field(

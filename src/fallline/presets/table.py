@@ -37,11 +37,11 @@ class Preset:
 def steady() -> RunConfig:
     """What `fallline train` does by default on any image set: robust rather than tuned."""
     return RunConfig(
-        data=DataConfig(augment=AugmentConfig(flip="auto", shift=2)),
+        data=DataConfig(augment=AugmentConfig(flip="auto", shift=None)),
         model=ModelConfig(name="convnet"),
         optim=OptimConfig(name="muon"),
-        schedule=ScheduleConfig(name="linear", warmup=0.1),
-        train=TrainConfig(epochs=8, label_smoothing=0.1),
+        schedule=ScheduleConfig(name="linear", warmup=0.05),
+        train=TrainConfig(label_smoothing=0.1),
     )
 
 

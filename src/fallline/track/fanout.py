@@ -10,6 +10,7 @@ import numpy as np
 from fallline.errors import FalllineError
 from fallline.records import Outcome, Record
 from fallline.registry import load
+from fallline.track.detached import Detached
 from fallline.track.table import TRACKERS, TrackerRow
 from fallline.track.terminal import Show, clean, settled, tell
 from fallline.track.tracker import RunStart, Tracker
@@ -75,12 +76,17 @@ def open_trackers(start: RunStart, *, show: Show) -> Trackers:
     """
     way, track = settled(show), start.config.get("track", {})
     opened = [_open(row, start) for row in TRACKERS if row.wanted(track, way)]
+    assert start.past is not None
     return Trackers([member for member in opened if member is not None])
 
 
 def _open(row: TrackerRow, start: RunStart) -> Member | None:
+    def opened() -> Tracker:
+        tracker: Tracker = load(row.target)(start)
+        return tracker
+
     try:
-        return Member(row.name, load(row.target)(start), row.required)
+        return Member(row.name, Detached(opened) if row.detached else opened(), row.required)
     except Exception as error:  # whatever fails in there, the training is worth more
         if row.required:
             raise

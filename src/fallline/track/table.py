@@ -16,7 +16,8 @@ class TrackerRow:
     """A row. `target` points to the class.
 
     `wanted` says whether a run has it, from the config's `track` section and the way to show
-    (bar, lines, quiet or json). A run cannot go on without a tracker that is `required`.
+    (bar, lines, quiet or json). A run cannot go on without a tracker that is `required`; it never
+    waits for one that is `detached`, which lives in a thread of its own.
     """
 
     name: str
@@ -24,6 +25,7 @@ class TrackerRow:
     target: str
     wanted: Wanted
     required: bool = False
+    detached: bool = False
 
 
 def _always(track: Mapping[str, Any], show: str) -> bool:
@@ -55,6 +57,7 @@ TRACKERS = Table(
             "Weights & Biases; track.wandb=offline or online",
             "fallline.track.wandb:WandbTracker",
             lambda track, show: track.get("wandb", "off") != "off",
+            detached=True,
         ),
         TrackerRow(
             "bar",

@@ -168,7 +168,7 @@ def _drop_ended(folder: Path) -> None:
 
 def _past(start: RunStart) -> Iterator[tuple[float, Record]]:
     """What a resumed run has measured before, with times as far apart as its training clock's."""
-    records = start.past()
+    records = start.past
     end = records[-1].train_seconds if records else 0.0
     for record in records:
         yield time.time() - end + record.train_seconds, record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,8 +33,12 @@ class RunStart:
         """The run's name: that of its folder."""
         return self.folder.path.name
 
+    @cached_property
     def past(self) -> list[Record]:
-        """What a resumed run had measured up to its checkpoint; nothing for a new run."""
+        """What a resumed run had measured up to its checkpoint; nothing for a new run.
+
+        Read once, before the first new measurement is logged.
+        """
         if self.resumed_at is None:
             return []
         return [Record.from_plain(line) for line in self.folder.read_metrics()]

@@ -44,14 +44,13 @@ class WandbTracker:
     """Sends measurements to W&B, or keeps them for `wandb sync` where it cannot be reached."""
 
     def __init__(self, start: RunStart) -> None:
-        past = start.past()
-        self._row = len(past)
+        self._row = len(start.past)
         self._axis_of: dict[str, str] = {}
         wandb.setup(wandb.Settings(silent=True))
         self._run = _begin(start)
         if self._run.offline:
             self._row = 0
-            for record in past:  # so that the newest folder alone holds the whole run
+            for record in start.past:  # so that the newest folder alone holds the whole run
                 self.log(record)
 
     def log(self, record: Record) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fallline.config import RunConfig
+from fallline.config import AugmentConfig, RunConfig
 from fallline.data import ImageSet, Split, hold_out
 from fallline.data.augment import Augment
 from fallline.data.batches import Batches
@@ -89,20 +89,30 @@ def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
     """The config with all that depends on the data and the machine filled in."""
     device = pick_device(config.train.device)
     size = config.train.batch_size or min(500, max(16, train_images // 40))
+    epochs = config.train.epochs or min(40.0, max(4.0, round(400_000 / train_images)))
     train = config.train.model_copy(
         update={
+            "epochs": epochs,
             "batch_size": min(size, train_images),
             "device": str(device),
             "precision": pick_precision(config.train.precision, device),
             "threads": set_threads(config.train.threads),
         }
     )
-    augment = config.data.augment
-    if augment.flip == "auto":
-        flip = "alternating" if images.mirror else "off"
-        augment = augment.model_copy(update={"flip": flip})
-    data = config.data.model_copy(update={"augment": augment})
+    data = config.data.model_copy(update={"augment": _settled_augment(config, images)})
     return config.model_copy(update={"data": data, "train": train})
+
+
+def _settled_augment(config: RunConfig, images: ImageSet) -> AugmentConfig:
+    augment = config.data.augment
+    _, height, width = images.shape
+    flip = "alternating" if images.mirror else "off"
+    return augment.model_copy(
+        update={
+            "flip": flip if augment.flip == "auto" else augment.flip,
+            "shift": min(height, width) // 16 if augment.shift is None else augment.shift,
+        }
+    )
 
 
 def split(config: RunConfig, images: ImageSet) -> Splits:
@@ -139,7 +149,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
     loss = LOSSES[train.loss]
-    total = max(1, round(train.epochs * feeds.train.steps_per_epoch))
+    total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
         config=config,
