@@ -36,7 +36,7 @@ def open_wandb(start: RunStart) -> Any:
 
 
 def offline(out: Path, server: Stub) -> None:
-    settings = {"track_wandb": "offline", "track_wandb_group": "g"}
+    settings: dict[str, Any] = {"track_wandb": "offline", "track_wandb_group": "g"}
     start = start_of(out, **settings)
     folder, first = FolderTracker(start), open_wandb(start)
     for tracker in (folder, first):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -76,22 +77,24 @@ def open_trackers(start: RunStart, *, show: Show) -> Trackers:
     """
     way, track = settled(show), start.config.get("track", {})
     opened = [_open(row, start) for row in TRACKERS if row.wanted(track, way)]
-    assert start.past is not None
     return Trackers([member for member in opened if member is not None])
 
 
 def _open(row: TrackerRow, start: RunStart) -> Member | None:
-    def opened() -> Tracker:
-        tracker: Tracker = load(row.target)(start)
-        return tracker
-
     try:
-        return Member(row.name, Detached(opened) if row.detached else opened(), row.required)
+        return Member(row.name, _opened(row, start), row.required)
     except Exception as error:  # whatever fails in there, the training is worth more
         if row.required:
             raise
         _warn(row.name, error)
         return None
+
+
+def _opened(row: TrackerRow, start: RunStart) -> Tracker:
+    if row.detached:
+        _ = start.past  # read before the run folder gets more
+        return Detached(lambda: cast(Tracker, load(row.target)(start)))
+    return cast(Tracker, load(row.target)(start))
 
 
 def _warn(name: str, error: Exception) -> None:
