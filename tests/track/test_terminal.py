@@ -204,7 +204,7 @@ def test_progress_of_data_is_a_bar_on_a_terminal(capfd: pytest.CaptureFixture[st
     progress = drawn_progress("bar")
     for done in range(11):
         progress("decode pets", done, 10)
-    written = capfd.readouterr().err
+    written = capfd.readouterr().out
     assert written.startswith("\rdecode pets  ────")
     assert written.endswith("━━━━  100%\x1b[K\n")
 

@@ -57,9 +57,8 @@ class TensorBoardTracker:
         self._write(time.time(), 0, file_version="brain.Event:2")
         if start.resumed_at is not None:
             self._write(time.time(), 0, session_log=SessionLog(status=SessionLog.START))
-        self._add(
-            time.time(), 0, [session_start(start.config), text("config", table(start.config))]
-        )
+        self._add(time.time(), 0, [session_start(start.config)])
+        self._add(time.time(), 0, [text("config", table(start.config))])
         for written, record in _past(start):
             self._log(record, written)
 
@@ -148,9 +147,8 @@ def _escaped(value: Any) -> str:
 
 def _hparams(tag: str, **content: Any) -> Any:
     data = HParamsPluginData(version=0, **content).SerializeToString()
-    empty = TensorProto(
-        dtype=DT_FLOAT, tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=0)])
-    )
+    no_values = TensorShapeProto(dim=[TensorShapeProto.Dim(size=0)])
+    empty = TensorProto(dtype=DT_FLOAT, tensor_shape=no_values)
     return Summary.Value(tag=tag, metadata=_metadata("hparams", data), tensor=empty)
 
 

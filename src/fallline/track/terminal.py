@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import time
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TextIO
 
 Show = Literal["auto", "bar", "lines", "quiet", "json"]
 SECONDS_BETWEEN_DRAWINGS: Final = 0.25  # the cores are for training
@@ -38,10 +38,8 @@ def clean(text: str) -> str:
 
 def tell(text: str) -> None:
     """Says something to the person on standard error; a closed one is passed over."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(_encodable(text, sys.stderr.encoding) + "\n")
-            sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):
+        _write(sys.stderr, text + "\n")
 
 
 def say(line: str) -> None:
@@ -50,11 +48,8 @@ def say(line: str) -> None:
     Raises BrokenPipeError when its reader has gone (`| head`), after standard output is turned to
     nowhere: else the interpreter would complain once more when it ends.
     """
-    if sys.stdout is None:
-        return
     try:
-        sys.stdout.write(_encodable(line, sys.stdout.encoding) + "\n")
-        sys.stdout.flush()
+        _write(sys.stdout, line + "\n")
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -81,8 +76,8 @@ class _Bar:
         if finished or time.monotonic() - self._drawn_at >= SECONDS_BETWEEN_DRAWINGS:
             self._drawn_at = time.monotonic()
             line = f"\r{clean(what)[:40]}  {_bar(done, total)}\x1b[K" + ("\n" if finished else "")
-            sys.stderr.write(_encodable(line, sys.stderr.encoding))
-            sys.stderr.flush()
+            with contextlib.suppress(OSError, ValueError):  # it must not end what it draws
+                _write(sys.stdout, line)
 
 
 class _SparseLines:
@@ -110,6 +105,9 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _encodable(text: str, encoding: str | None) -> str:
-    """The text as a stream of that encoding can take it: never an error for an odd name."""
-    return text.encode(encoding or "utf-8", "replace").decode(encoding or "utf-8", "replace")
+def _write(stream: TextIO | None, text: str) -> None:
+    """Writes at once, letters the stream's encoding lacks as `?`; no stream, nothing."""
+    if stream is not None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "replace").decode(encoding, "replace"))
+        stream.flush()

@@ -1,8 +1,9 @@
 """Weights & Biases, by choice. Whatever happens to it, training neither stops nor waits.
 
-The row of a run's history is the line of its metrics.jsonl, so that what a resumed run measures
-again lands on the rows it had; every series stands over its own axis (axes.py). Files go to the
-run folder's `wandb/`. Console capture, code saving and system metrics are off.
+Row n of a run's history is line n of its metrics.jsonl. A resumed run gives all its lines again:
+what never arrived does now, and an offline run's newest folder is whole. Every series stands over
+its own axis (axes.py). Files go to the run folder's `wandb/`. Console capture, code saving and
+system metrics are off.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import threading
 import urllib.error
 import urllib.request
@@ -44,14 +46,12 @@ class WandbTracker:
     """Sends measurements to W&B, or keeps them for `wandb sync` where it cannot be reached."""
 
     def __init__(self, start: RunStart) -> None:
-        self._row = len(start.past)
-        self._axis_of: dict[str, str] = {}
+        self._row = 0
+        self._standing: set[str] = set()
         wandb.setup(wandb.Settings(silent=True))
         self._run = _begin(start)
-        if self._run.offline:
-            self._row = 0
-            for record in start.past:  # so that the newest folder alone holds the whole run
-                self.log(record)
+        for record in start.past:  # a server that has these rows lets them go by
+            self.log(record)
 
     def log(self, record: Record) -> None:
         """Adds a row."""
@@ -82,8 +82,8 @@ class WandbTracker:
             tell(f"W&B holds this run offline; send it: {_sync(folder)}")
 
     def _stand(self, name: str, axis: axes.Axis) -> None:
-        if name not in self._axis_of:
-            self._axis_of[name] = axis
+        if name not in self._standing:
+            self._standing.add(name)
             self._run.define_metric(name, step_metric=axis)
 
 
@@ -185,4 +185,4 @@ def _tags(start: RunStart) -> list[str]:
 
 
 def _sync(folder: Path) -> str:
-    return f"wandb sync {folder}"
+    return f"wandb sync {shlex.quote(str(folder))}"
