@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,20 @@ def whole_run(tracker: Tracker, status: Status = "completed") -> None:
     log_all(tracker)
     tracker.show("confusion/test", PICTURE, STEPS)
     tracker.finish(outcome(status))
+
+
+class Late:
+    """A tracker that takes long to open, and only then asks what was before."""
+
+    def __init__(self, start: RunStart) -> None:
+        time.sleep(0.2)
+        assert len(start.past) < len(start.folder.read_metrics())
+
+    def log(self, record: Record) -> None:
+        """Keeps nothing."""
+
+    def show(self, name: str, picture: np.ndarray, step: int) -> None:
+        """Keeps nothing."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Has nothing to end."""

@@ -11,8 +11,8 @@ from sample_run import config, log_all, outcome, records, start_of, whole_run
 from fallline.errors import StorageError
 from fallline.records import Outcome, Record
 from fallline.registry import load
-from fallline.track.fanout import Member, Trackers, open_trackers
-from fallline.track.table import TRACKERS
+from fallline.track.fanout import Member, Trackers, _open, open_trackers
+from fallline.track.table import TRACKERS, TrackerRow
 
 
 class Notebook:
@@ -132,3 +132,33 @@ def test_open_trackers_tracks_a_run(tmp_path: Path, capfd: pytest.CaptureFixture
     whole_run(trackers)
     assert list(start.folder.tensorboard.glob("events.out.tfevents.*"))
     assert "completed: reached its last step" in capfd.readouterr().out
+
+
+def test_a_detached_tracker_of_a_resumed_run_gets_the_past_alone(tmp_path: Path) -> None:
+    """Its thread opens while the run folder gets its first new lines."""
+    start = start_of(tmp_path, track_tensorboard=False)
+    before = open_trackers(start, show="quiet")
+    log_all(before, until=7)
+    before.finish(outcome("interrupted"))
+    again = start_of(tmp_path, resumed_at=6, track_tensorboard=False)
+    trackers = open_trackers(again, show="quiet")
+    assert "past" not in vars(again)  # nobody needs it
+    row = TrackerRow("late", "", "sample_run:Late", lambda track, show: True, detached=True)
+    member = _open(row, again)
+    assert member is not None
+    log_all(trackers, after=6)
+    trackers.finish(outcome())
+    member.tracker.finish(outcome())
+    assert again.past == records(until=6)
+
+
+def test_a_run_goes_on_where_wandb_is_not_installed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.delitem(sys.modules, "fallline.track.wandb", raising=False)
+    start = start_of(tmp_path, track_wandb="offline", track_tensorboard=False)
+    trackers = open_trackers(start, show="quiet")
+    whole_run(trackers)
+    assert trackers.names == ("folder", "quiet")
+    assert "pip install 'fallline[wandb]'" in capfd.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -91,10 +90,11 @@ def _open(row: TrackerRow, start: RunStart) -> Member | None:
 
 
 def _opened(row: TrackerRow, start: RunStart) -> Tracker:
-    if row.detached:
-        _ = start.past  # read before the run folder gets more
-        return Detached(lambda: cast(Tracker, load(row.target)(start)))
-    return cast(Tracker, load(row.target)(start))
+    opener: Callable[[RunStart], Tracker] = load(row.target)  # not in the thread: it is work
+    if not row.detached:
+        return opener(start)
+    _ = start.past  # read before the run folder gets more
+    return Detached(lambda: opener(start))
 
 
 def _warn(name: str, error: Exception) -> None:
