@@ -82,7 +82,9 @@ def main() -> None:
     print(f"raw loop   {1e6 * statistics.median(p for p, _ in pairs):7.0f} us a step")
     print(f"fallline   {1e6 * statistics.median(m for _, m in pairs):7.0f} us a step")
     low, _, high = statistics.quantiles(differences, n=4)
-    print(f"difference {statistics.median(differences):7.0f} us (quartiles {low:.0f} to {high:.0f})")
+    print(
+        f"difference {statistics.median(differences):7.0f} us (quartiles {low:.0f} to {high:.0f})"
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich would double the time that --help takes
     help="Finds the optimizer and the hyperparameters that train your image classifier best.",
     epilog="Start here:  fallline train --data digits    then:  fallline board",
 )
@@ -50,7 +50,7 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 @app.command()
 def train(
     preset: Annotated[
-        str, typer.Argument(metavar="[PRESET]", help="A recipe; see: fallline list presets")
+        str, typer.Argument(metavar="PRESET", help="A recipe; see: fallline list presets")
     ] = "steady",
     data: Annotated[
         str | None,
@@ -64,7 +64,9 @@ def train(
     ] = None,
     config: Annotated[
         list[Path] | None,
-        typer.Option("--config", "-c", help="YAML or JSON of settings; later files win."),
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="YAML or JSON of settings; later files win."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Initialization, order, augmentation.")] = None,
     device: Device = None,
@@ -96,7 +98,7 @@ def train(
 
 @app.command()
 def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
-    """Go on with a run after any kind of stop: Ctrl-C, a kill, a power cut."""
+    """Go on with a run after any kind of stop."""
     from fallline.training.run import resume as go_on
 
     with _stoppable():
@@ -127,7 +129,7 @@ def evaluate(
     tta: Annotated[str, typer.Option(help="Views to average: off, flip or flip_shift.")] = "off",
     device: Device = "auto",
 ) -> None:
-    """Score a trained classifier on its splits, or on other images of the same classes."""
+    """Score a trained classifier, on its own splits or other images."""
     from fallline.cli.use import print_scores
 
     print_scores(run, data, tta, device or "auto")

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The image sets on this machine.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The image sets on this machine."
+)
 
 Name = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder or an archive.")]
 
