@@ -39,7 +39,7 @@ def steady() -> RunConfig:
     return RunConfig(
         data=DataConfig(augment=AugmentConfig(flip="auto", shift=None)),
         model=ModelConfig(name="convnet"),
-        optim=OptimConfig(name="muon"),
+        optim=OptimConfig.model_validate({"name": "muon", "lr": 0.12, "rest_lr": 0.01}),
         schedule=ScheduleConfig(name="linear", warmup=0.05),
         train=TrainConfig(label_smoothing=0.1),
     )
