@@ -16,6 +16,7 @@ setup: $(filter .uv/bin/uv,$(UV))  ## make the environment that uv.lock describe
 
 demo: setup  ## train on handwritten digits, under a minute, no download
 	@$(RUN) fallline train --data digits --out runs
+	@echo "           (the command lies in .venv/bin: source .venv/bin/activate)"
 
 test: setup  ## the whole test suite
 	$(RUN) pytest -n auto --dist worksteal
