@@ -104,7 +104,7 @@ class TrainConfig(Section):
 
     epochs: Positive | None = Field(
         None,
-        description="passes over the training images, 1.5 is allowed; default: 400,000 images' "
+        description="passes over the training images, 1.5 is allowed; default: 500,000 images' "
         "worth, within 4 and 25",
     )
     max_steps: Count | None = Field(None, description="stop after this many steps; default: none")

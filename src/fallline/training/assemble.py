@@ -89,7 +89,7 @@ def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
     """The config with all that depends on the data and the machine filled in."""
     device = pick_device(config.train.device)
     size = config.train.batch_size or min(500, max(16, train_images // 40))
-    epochs = config.train.epochs or min(25.0, max(4.0, round(400_000 / train_images)))
+    epochs = config.train.epochs or min(25.0, max(4.0, round(500_000 / train_images)))
     train = config.train.model_copy(
         update={
             "epochs": epochs,
