@@ -43,7 +43,7 @@ resolved = resolve([preset_layer("steady"), parse_assignments(sys.argv[2:])])
 begin(resolved, out=out, name="whole", show="quiet")
 killed = RunFolder(out / "killed")
 while killed.read_outcome() is None:
-    if not killed.environment.exists():  # killed before it was there: there is nothing to resume
+    if not killed.config.exists():  # killed before it was there: there is nothing to resume
         shutil.rmtree(killed.path, ignore_errors=True)
     child = os.fork()
     if child == 0:

@@ -80,9 +80,11 @@ class Job:
         with self.ema.applied() if self.ema else nullcontext():
             if self.averages:
                 self.optimizer.eval()  # type: ignore[attr-defined]
-            yield
-            if self.averages:
-                self.optimizer.train()  # type: ignore[attr-defined]
+            try:
+                yield
+            finally:
+                if self.averages:
+                    self.optimizer.train()  # type: ignore[attr-defined]
 
 
 def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:

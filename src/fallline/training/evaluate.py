@@ -87,14 +87,15 @@ def evaluate(
             averaged.append(views.argmax(dim=1))
             labels.append(batch.targets)
     model.train(was_training)
-    every_label, every_loss = torch.cat(labels), torch.cat(losses)
+    every_label, every_loss = torch.cat(labels).cpu(), torch.cat(losses).cpu()
+    guessed, by_views = torch.cat(predicted).cpu(), torch.cat(averaged).cpu()
     return Evaluation(
         loss=every_loss.double().mean().item(),
-        accuracy=_share(torch.cat(predicted), every_label),
+        accuracy=_share(guessed, every_label),
         batch_losses=tuple(torch.stack([part.mean() for part in losses]).tolist()),
-        predicted=torch.cat(predicted).cpu().numpy(),
-        losses=every_loss.cpu().numpy(),
-        accuracy_tta=None if tta == "off" else _share(torch.cat(averaged), every_label),
+        predicted=guessed.numpy(),
+        losses=every_loss.numpy(),
+        accuracy_tta=None if tta == "off" else _share(by_views, every_label),
     )
 
 

@@ -105,8 +105,8 @@ def begin(
     with _locked(folder):
         job = assemble(config, images, splits, fresh=True)
         environment = describe(job, dict(resolved.origins))
-        write_atomically(folder.config, config.model_dump_json(indent=2) + "\n")
         write_atomically(folder.environment, json.dumps(environment, indent=2) + "\n")
+        write_atomically(folder.config, config.model_dump_json(indent=2) + "\n")  # now it is a run
         return _carry_out(job, Progress(job.device), folder, environment, show, on_eval)
 
 
