@@ -1,6 +1,6 @@
 # Everything a person types here. `make demo` first, `make check` before a commit.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types board lock clean
+.PHONY: help setup demo test check bench format lint types board lock clean
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
@@ -22,6 +22,10 @@ test: setup  ## the whole test suite
 	$(RUN) pytest -n auto --dist worksteal
 
 check: setup format lint types test  ## all that must hold before a commit
+
+bench: $(filter .uv/bin/uv,$(UV))  ## measure speed, beside other ways: about 2 hours
+	@$(UV) sync --locked --all-extras --group bench --quiet
+	$(RUN) python -m bench
 
 format:
 	$(RUN) ruff format --check .

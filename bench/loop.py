@@ -56,7 +56,7 @@ def raw() -> float:
         for batch in this.feeds.train.epoch(epoch):
             this.optimizer.zero_grad(set_to_none=True)
             loss = F.cross_entropy(this.model(batch.inputs), batch.targets, label_smoothing=0.1)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             this.optimizer.step()
             steps += 1
     return (time.perf_counter() - began) / steps

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fallline.models.convnet import Convnet, Group, WhiteningStem
-from fallline.models.mlp import Mlp
+from fallline.models.mlp import Components, Mlp
 from fallline.models.resnet import Resnet18, Resnet20, Subsample
 from fallline.models.table import MODELS
 from fallline.registry import load
@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet18": {"width": 4},
     "resnet20": {"width": 4},
 }
-"""Options that make a row cheap and leave its shape as it is."""
+"""Options that make a row cheap and leave its shape as it is; a row without has its defaults."""
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int = 10, **options: Any) -> nn.Module:
@@ -62,7 +62,7 @@ def test_options_and_signature_are_the_same(name: str) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
 def test_every_size_trains_every_parameter(name: str, channels: int, size: int) -> None:
-    net = build(name, (channels, size, size), classes=7, **SMALL[name])
+    net = build(name, (channels, size, size), classes=7, **SMALL.get(name, {}))
     logits = net(images_of((channels, size, size), 3))
     assert logits.shape == (3, 7)
     F.cross_entropy(logits, torch.tensor([0, 3, 6])).backward()  # type: ignore[no-untyped-call]
@@ -75,13 +75,13 @@ def test_every_size_trains_every_parameter(name: str, channels: int, size: int) 
 @pytest.mark.parametrize("name", MODELS.names)
 @pytest.mark.parametrize("shape", [(2, 8, 13), (5, 70, 20), (4, 33, 129)])
 def test_uneven_sides_and_odd_channels_are_fine(name: str, shape: tuple[int, int, int]) -> None:
-    net = build(name, shape, **SMALL[name])
+    net = build(name, shape, **SMALL.get(name, {}))
     assert net(images_of(shape, 2)).isfinite().all()
 
 
 @pytest.mark.parametrize("name", MODELS.names)
 def test_the_head_is_the_last_layer(name: str) -> None:
-    net = build(name, (3, 16, 16), **SMALL[name])
+    net = build(name, (3, 16, 16), **SMALL.get(name, {}))
     assert isinstance(net.head, nn.Linear)
     assert net.head.out_features == 10
     net.eval()
@@ -93,7 +93,7 @@ def test_the_head_is_the_last_layer(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS.names)
 def test_evaluation_is_deterministic_and_image_by_image(name: str) -> None:
-    net = build(name, (3, 16, 16), **SMALL[name]).eval()
+    net = build(name, (3, 16, 16), **SMALL.get(name, {})).eval()
     images = images_of((3, 16, 16), 6)
     with torch.no_grad():
         together, again = net(images), net(images)
@@ -104,7 +104,7 @@ def test_evaluation_is_deterministic_and_image_by_image(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS.names)
 def test_bf16_autocast_trains_and_agrees_with_float32(name: str) -> None:
-    net = build(name, (3, 16, 16), **SMALL[name])
+    net = build(name, (3, 16, 16), **SMALL.get(name, {}))
     images = images_of((3, 16, 16), 64)
     with torch.no_grad():
         reference = net(images)
@@ -118,7 +118,7 @@ def test_bf16_autocast_trains_and_agrees_with_float32(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS.names)
 def test_images_in_bf16_are_taken_without_autocast_too(name: str) -> None:
-    net = build(name, (3, 16, 16), **SMALL[name]).eval()
+    net = build(name, (3, 16, 16), **SMALL.get(name, {})).eval()
     images = images_of((3, 16, 16), 4).bfloat16()
     assert torch.equal(net(images), net(images.float()))
 
@@ -131,7 +131,7 @@ def test_a_seed_repeats_weights_and_a_step_bitwise(name: str) -> None:
 
 
 def one_step(name: str) -> dict[str, torch.Tensor]:
-    net = build(name, (3, 16, 16), **SMALL[name])
+    net = build(name, (3, 16, 16), **SMALL.get(name, {}))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     F.cross_entropy(net(images_of((3, 16, 16), 16)), torch.arange(16) % 10).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -140,7 +140,7 @@ def one_step(name: str) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", MODELS.names)
 def test_thirty_two_images_can_be_learned_by_heart(name: str) -> None:
-    net = build(name, (3, 16, 16), **SMALL[name])
+    net = build(name, (3, 16, 16), **SMALL.get(name, {}))
     images, labels = images_of((3, 16, 16), 32), torch.arange(32) % 10
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.02)
     for _ in range(60):
@@ -152,11 +152,11 @@ def test_thirty_two_images_can_be_learned_by_heart(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS.names)
 def test_the_state_carries_everything_evaluation_needs(name: str) -> None:
-    net = build(name, (3, 16, 16), **SMALL[name])
+    net = build(name, (3, 16, 16), **SMALL.get(name, {}))
     net(images_of((3, 16, 16), 16))
     torch.manual_seed(1)
     row = MODELS[name]
-    other = load(row.target)((3, 16, 16), 10, **row.options(**SMALL[name]).model_dump())
+    other = load(row.target)((3, 16, 16), 10, **row.options(**SMALL.get(name, {})).model_dump())
     other.load_state_dict(net.state_dict())
     images = images_of((3, 16, 16), 4, seed=2)
     assert torch.equal(net.eval()(images), other.eval()(images))
@@ -331,3 +331,31 @@ def test_the_convnet_starts_with_gradients_of_ordinary_size(channels: int, colou
     loss = F.cross_entropy(model(images), torch.arange(64) % 10)
     gradients = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad])
     assert max(g.norm().item() for g in gradients) < 100
+
+
+@pytest.mark.parametrize("count", [40, 400])
+def test_components_are_uncorrelated_and_more_equal(count: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    scales = torch.logspace(1, -1, 3 * 8 * 8)
+    mixing = torch.linalg.qr(torch.randn(192, 192, generator=generator)).Q
+    images = (torch.randn(count, 192, generator=generator) * scales @ mixing).view(-1, 3, 8, 8)
+    components = Components(192, 20)
+    components.calibrate(images)
+    seen = components(images.flatten(1))
+    moments = seen.T @ seen / count
+    variances = moments.diagonal()
+    torch.testing.assert_close(moments, torch.diag(variances), rtol=1e-3, atol=1e-3)
+    raw = (images.flatten(1) @ F.normalize(components.directions, dim=1).T).square().mean(0)
+    torch.testing.assert_close(variances, (raw / (raw + 1e-2).sqrt()), rtol=1e-2, atol=1e-3)
+    assert raw[0] == raw.max()
+
+
+def test_more_components_than_images_leave_the_rest_random() -> None:
+    net = Mlp((3, 8, 8), 10, widths=(8,), components=20)
+    net.calibrate(images_of((3, 8, 8), 6))
+    assert net(images_of((3, 8, 8), 4)).isfinite().all()
+
+
+def test_a_stem_without_bias_has_nothing_to_train() -> None:
+    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=False)
+    assert not [p for p in net.stem.parameters() if p.requires_grad]

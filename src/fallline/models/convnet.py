@@ -41,18 +41,20 @@ def stem_filters(channels: int) -> int:
 class WhiteningStem(nn.Module):
     """2x2 filters that make patches uncorrelated with unit variance, and their negatives.
 
-    The filters are frozen; before `whiten` they are random. A bias of each channel is trained.
+    The filters are frozen; before `whiten` they are random.
 
     Args:
         channels: C of the images; there are 8 C filters.
         stride: 1 or 2.
+        bias: one of each channel is trained.
     """
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, channels: int, stride: int, bias: bool = True) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, stem_filters(channels), PATCH, stride=stride)
+        self.conv = nn.Conv2d(channels, stem_filters(channels), PATCH, stride=stride, bias=bias)
         self.conv.weight.requires_grad_(False)
-        nn.init.zeros_(self.conv.get_parameter("bias"))
+        if bias:
+            nn.init.zeros_(self.conv.get_parameter("bias"))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, 8 C, (H - 2) // stride + 1, (W - 2) // stride + 1)."""
@@ -137,6 +139,8 @@ class Convnet(nn.Module):
         stem_stride: 1 or 2; auto: 2 where images have the pixels for it.
         whitening: the stem is frozen, to be set by `calibrate`; else it is a trained convolution
             with norm.
+        stem_bias: a bias for each channel of the frozen stem is trained; without it nothing of the
+            stem is, so that no gradient has to pass the first 3x3 convolution.
         dirac: each 3x3 convolution starts as the identity on as many channels as it can.
         scaled_head: head weights start with deviation 1 and logits are divided by the width.
         norm_weight: BatchNorm weights are trained as well as the biases.
@@ -153,6 +157,7 @@ class Convnet(nn.Module):
         residual: bool = False,
         stem_stride: int | Literal["auto"] = "auto",
         whitening: bool = True,
+        stem_bias: bool = True,
         dirac: bool = True,
         scaled_head: bool = True,
         norm_weight: bool = False,
@@ -166,7 +171,9 @@ class Convnet(nn.Module):
         norm = partial(batch_norm, momentum=norm_momentum, weight=norm_weight)
         act = ACTIVATIONS[activation]()
         self.stem = (
-            WhiteningStem(shape[0], stride) if whitening else plain_stem(shape[0], stride, norm)
+            WhiteningStem(shape[0], stride, stem_bias)
+            if whitening
+            else plain_stem(shape[0], stride, norm)
         )
         self.activation = act
         self.stem_pools = max(0, ceil(log2(max(shape[1:]) / STEM_SIDE)))

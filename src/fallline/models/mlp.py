@@ -1,4 +1,9 @@
-"""Fully connected network: [linear, norm, activation, dropout] for each width, then the head."""
+"""Fully connected network: [linear, norm, activation, dropout] for each width, then the head.
+
+Ours: it may see images through their principal components instead of their pixels, after Lin,
+Memisevic and Konda 2015 (arXiv 1511.02580). A step costs less by as much as there are fewer of
+them than pixels: the projection is frozen, needs no gradient and is not orthogonalized by Muon.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,56 @@ from math import prod
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from fallline.models.layers import ACTIVATIONS, as_weights
+
+VARIANCE_FLOOR = 1e-2  # keeps components of little variance, mostly noise, from being blown up
+EXPONENT = 0.25  # of the variances they are divided by; 0.5, full whitening, is worse: docs/log.md
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
+class Components(nn.Module):
+    """The first principal components of images, made more equal in variance; frozen.
+
+    Before `calibrate` the directions are random, and beyond the number of images they stay so.
+
+    Args:
+        pixels: C H W.
+        count: how many components.
+    """
+
+    directions: torch.Tensor  # float32 (count, pixels)
+
+    def __init__(self, pixels: int, count: int) -> None:
+        super().__init__()
+        self.register_buffer("directions", torch.randn(count, pixels) / pixels**0.5)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, pixels) -> (B, count)."""
+        return F.linear(pixels, self.directions)
+
+    @torch.no_grad()
+    def calibrate(self, images: torch.Tensor) -> None:
+        """Takes the directions from `images` (B, C, H, W).
+
+        Of the matrices of second moments, pixels by pixels and images by images, which share their
+        eigenvalues, the smaller one is decomposed.
+        """
+        pixels = images.float().flatten(1).cpu()
+        count = min(len(self.directions), *pixels.shape)
+        if len(images) < pixels.shape[1]:
+            variances, mixes = torch.linalg.eigh(pixels @ pixels.T / len(images))
+            axes = F.normalize(pixels.T @ mixes, dim=0)
+        else:
+            variances, axes = torch.linalg.eigh(pixels.T @ pixels / len(images))
+        scaled = axes / (variances.clamp(min=0) + VARIANCE_FLOOR) ** EXPONENT
+        self.directions[:count] = scaled.T.flip(0)[:count].to(self.directions)
+
+
 class Mlp(nn.Module):
-    """Multi-layer perceptron on the pixels.
+    """Multi-layer perceptron on the pixels or their principal components.
 
     Args:
         shape: (C, H, W) of an image.
@@ -23,6 +70,7 @@ class Mlp(nn.Module):
         norm: `batch`, `layer` or `none`, between a hidden layer and its activation.
         dropout: probability, after each activation.
         activation: a name in `ACTIVATIONS`.
+        components: see images through that many of their principal components; 0: their pixels.
     """
 
     def __init__(
@@ -33,10 +81,12 @@ class Mlp(nn.Module):
         norm: str = "batch",
         dropout: float = 0.0,
         activation: str = "relu",
+        components: int = 0,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        inputs = prod(shape)
+        inputs = components or prod(shape)
+        self.components = Components(prod(shape), components) if components else None
         for width in widths:
             layers.append(nn.Linear(inputs, width, bias=norm != "batch"))
             layers += [NORMS[norm](width)] if norm in NORMS else []
@@ -46,8 +96,14 @@ class Mlp(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.head = nn.Linear(inputs, classes)
 
+    def calibrate(self, images: torch.Tensor) -> None:
+        """Sets the components, if there are any, from normalized images (B, C, H, W)."""
+        if self.components:
+            self.components.calibrate(images)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits float32 (B, classes) of normalized images, float (B, C, H, W)."""
-        pixels = as_weights(images, self.head.weight).flatten(1)
-        logits: torch.Tensor = self.head(self.hidden(pixels))
+        x = as_weights(images, self.head.weight).flatten(1)
+        x = self.components(x) if self.components else x
+        logits: torch.Tensor = self.head(self.hidden(x))
         return logits.float()

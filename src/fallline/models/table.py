@@ -23,6 +23,12 @@ class MlpOptions(Section):
     norm: Literal["batch", "layer", "none"] = Field("batch", description="after each hidden layer")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, after each activation")
     activation: Activation = Field("relu", description="after each hidden layer's norm")
+    components: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="see images through that many of their principal components; 0: their pixels",
+    )
 
 
 class ConvnetOptions(Section):
@@ -38,6 +44,9 @@ class ConvnetOptions(Section):
         description="2 is some four times faster, less accurate; auto: 2 from 24 pixels a side on",
     )
     whitening: bool = Field(True, description="frozen stem that whitens 2x2 patches")
+    stem_bias: bool = Field(
+        True, description="train a bias for each filter of the frozen stem; off is some 13% faster"
+    )
     dirac: bool = Field(True, description="3x3 convolutions start as (partial) identities")
     scaled_head: bool = Field(
         True, description="head weights start with deviation 1, logits are divided by the width"
@@ -92,6 +101,7 @@ MODELS: Table[Model] = Table(
             "fallline.models.mlp:Mlp",
             MlpOptions,
             source="Rumelhart, Hinton, Williams 1986; BatchNorm: Ioffe and Szegedy 2015",
+            calibrates=True,
         ),
         Model(
             "convnet",

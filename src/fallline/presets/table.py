@@ -1,7 +1,7 @@
 """Every preset. One is a function of no arguments that returns a complete config.
 
 Its docstring is its record: what it is for, source, command, expected accuracy with spread and n,
-time and hardware. Adding one: a function here, a row in PRESETS.
+time and hardware. Adding one: a function in a file here, a row in PRESETS.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fallline.config import (
-    AugmentConfig,
-    DataConfig,
-    ModelConfig,
-    OptimConfig,
-    RunConfig,
-    ScheduleConfig,
-    TrainConfig,
-)
+from fallline.config import RunConfig
+from fallline.presets.fast import fast70, fast80, fast90
+from fallline.presets.gpu import fast94, fast95, fast96
+from fallline.presets.mlp import mlp60
+from fallline.presets.steady import steady
 from fallline.registry import Table
 
 
@@ -34,15 +30,19 @@ class Preset:
         return (self.build.__doc__ or "").splitlines()[0]
 
 
-def steady() -> RunConfig:
-    """What `fallline train` does by default on any image set: robust rather than tuned."""
-    return RunConfig(
-        data=DataConfig(augment=AugmentConfig(flip="auto", shift=None)),
-        model=ModelConfig(name="convnet"),
-        optim=OptimConfig.model_validate({"name": "muon", "lr": 0.12, "rest_lr": 0.01}),
-        schedule=ScheduleConfig(name="linear", warmup=0.05),
-        train=TrainConfig(label_smoothing=0.1),
-    )
-
-
-PRESETS = Table("preset", [Preset("steady", steady)])
+PRESETS = Table(
+    "preset",
+    [
+        Preset(build.__name__, build)
+        for build in (
+            steady,
+            fast70,
+            fast80,
+            fast90,
+            mlp60,
+            fast94,
+            fast95,
+            fast96,
+        )
+    ],
+)

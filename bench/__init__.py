@@ -1,0 +1,1 @@
+"""Speed, measured: whole commands and single parts, ours beside the others, alternating."""

@@ -1,0 +1,81 @@
+"""`make bench`: every measurement, printed as tables, kept as JSON, drawn for the README.
+
+python -m bench [SECTION...] [--data D] [--out RESULTS.json] [--limit SECONDS] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import draw_race, input_path, machine, optimizers, presets, race, startup, table
+
+JPEG_COPY = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.tar.xz"
+PRESETS = "fast94,fast95,fast96" if torch.cuda.is_available() else "fast70,fast80,fast90,mlp60"
+RACERS = "fast70,fast80,fast90,airbench,plain,lightning"
+
+
+def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """What can be measured, by name; each leaves rows in the results."""
+    peak = results["machine"]["bf16_gflops"]
+    racers = args.racers.split(",")
+
+    def long_race() -> list[dict[str, Any]]:
+        curves = race.distance(args.data, racers, args.limit)
+        results["curves"] = [asdict(curve) for curve in curves]
+        return race.distance_rows(curves)
+
+    return {
+        "startup": lambda: startup.measure(args.data),
+        "input": lambda: input_path.measure(args.data),
+        "optimizers": lambda: optimizers.measure(args.data),
+        "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
+        "presets": lambda: presets.measure(args.data, args.presets.split(","), args.seeds, peak),
+        "race": long_race,
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", help="which; all if none is named")
+    parser.add_argument("--data", default=str(JPEG_COPY) if JPEG_COPY.exists() else "cifar10")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"))
+    parser.add_argument("--limit", type=float, default=1500, help="seconds a racer may train")
+    parser.add_argument("--rounds", type=int, default=3, help="of the sprint to 70 %%")
+    parser.add_argument("--presets", default=PRESETS, help="whose claims are measured")
+    parser.add_argument("--racers", default=RACERS, help="who runs the long race")
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each preset")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measures the sections that were asked for and writes what they gave, one after the other."""
+    args = arguments()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {"machine": machine.machine(), "data": Path(args.data).stem}
+    known = sections(args, results)
+    unknown = set(args.sections) - set(known)
+    if unknown:
+        raise SystemExit(f"no section {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    print(table.facts(results["machine"]))
+    for name in args.sections or known:
+        began = time.perf_counter()
+        print(f"\n{name}", flush=True)
+        results[name] = known[name]()
+        print(table.rows(results[name]))
+        print(f"({time.perf_counter() - began:.0f} s)", flush=True)
+        args.out.write_text(json.dumps(results, indent=1) + "\n")
+    if "curves" in results:
+        draw_race.draw(results, args.out.with_suffix(".png"))
+    print(f"\nwritten to {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What the measurements were taken on and with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from fallline.training.device import cpu_flags, device_name
+
+SIDE, PRODUCTS, ROUNDS = 2048, 3, 9  # of the product that shows what the machine can do
+
+
+def machine() -> dict[str, Any]:
+    """Date, hardware, versions, and the rate of a matrix product in both precisions."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": device_name(device),
+        "cores": os.cpu_count(),
+        "flags": sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16"} & set(cpu_flags())),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "fp32_gflops": peak(torch.float32, device),
+        "bf16_gflops": peak(torch.bfloat16, device),
+    }
+
+
+def peak(dtype: torch.dtype, device: torch.device) -> float:
+    """GFLOP/s of a large matrix product, the best of several: what a step can come near to."""
+    a = torch.randn(SIDE, SIDE, device=device).to(dtype)
+    rates = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for _ in range(PRODUCTS):
+            b = a @ a
+        b.sum().item()
+        rates.append(2e-9 * PRODUCTS * SIDE**3 / (time.perf_counter() - began))
+    return max(rates)

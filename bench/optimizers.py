@@ -1,0 +1,57 @@
+"""What each optimizer of the table costs a training step, against SGD's step on the same net."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from bench.timing import alternate
+from fallline.errors import ConfigError
+from fallline.models.convnet import Convnet
+from fallline.optim.build import build
+from fallline.optim.table import OPTIMIZERS
+from fallline.training.losses import LOSSES
+from fallline.training.step import Step
+
+BATCH, STEPS, ROUNDS = 500, 3, 7
+WIDTHS = (64, 128, 128)
+
+
+def measure(data: str) -> list[dict[str, Any]]:
+    """A row for each optimizer: ms a step, and its ratio to SGD's. The images do not matter."""
+    steppers = {}
+    for name in ["sgd", *(row.name for row in OPTIMIZERS if row.name != "sgd")]:
+        try:
+            steppers[name] = _stepper(name)
+        except ConfigError as fault:  # torch's Muon takes no filters, and a net has little else
+            print(f"left out: {fault}")
+    return alternate(steppers, rounds=ROUNDS, baseline=0)
+
+
+def _stepper(name: str) -> Callable[[], float]:
+    torch.manual_seed(0)
+    net = Convnet((3, 32, 32), 10, widths=WIDTHS).to(memory_format=torch.channels_last)
+    optimizer = build(name, net, lr=1e-4)
+    step = Step(
+        net,
+        net.parameters(),
+        optimizer,
+        partial(LOSSES["cross_entropy"], smoothing=0.1, reduction="mean"),
+        autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        clip=0.0,
+    )
+    inputs = torch.randn(BATCH, 3, 32, 32).to(torch.bfloat16, memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (BATCH,))
+
+    def milliseconds() -> float:
+        step(inputs, labels, measure=False)  # the caches are this optimizer's
+        began = time.perf_counter()
+        for _ in range(STEPS):
+            step(inputs, labels, measure=False)
+        return 1e3 * (time.perf_counter() - began) / STEPS
+
+    return milliseconds

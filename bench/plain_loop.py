@@ -1,0 +1,95 @@
+"""The loop most people write: DataLoader, torchvision transforms, SGD, float32.
+
+The images are in memory as `torchvision.datasets.CIFAR10` would hold them, and become PIL images
+one by one as it makes them, so that no time goes into decoding JPEG. Two workers, batches of 128,
+cross-entropy, momentum 0.9, weight decay 5e-4, a constant rate.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from bench.racers import OnPoint
+from fallline.data import load
+from fallline.data.imageset import ImageSet, Split
+
+BATCH, WORKERS, LR, SCORES_PER_EPOCH = 128, 2, 0.05, 2
+
+
+class Pictures(Dataset[tuple[torch.Tensor, int]]):
+    """A split as torchvision's sets are: a PIL image and a label for an index."""
+
+    def __init__(self, split: Split, transform: Any) -> None:
+        self.images, self.labels = split.images[split.rows], split.targets
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
+
+
+def loaders(images: ImageSet) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches to train on, cropped and flipped at random, and batches to score."""
+    assert images.test is not None
+    plain = [transforms.ToTensor(), transforms.Normalize(images.mean, images.std)]
+    random = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    train = Pictures(images.train, transforms.Compose(random + plain))
+    test = Pictures(images.test, transforms.Compose(plain))
+    return (
+        DataLoader(train, BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True),
+        DataLoader(test, 1000),
+    )
+
+
+def net() -> nn.Module:
+    """Three times [convolution, BatchNorm, ReLU, pooling], and a linear layer."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((3, 64), (64, 128), (128, 256)):
+        layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256 * 4 * 4, 10))
+
+
+def score(model: nn.Module, batches: DataLoader[Any]) -> float:
+    """Share of images classified right."""
+    model.eval()
+    right = count = 0
+    with torch.no_grad():
+        for inputs, labels in batches:
+            right += int((model(inputs).argmax(1) == labels).sum())
+            count += len(labels)
+    model.train()
+    return right / count
+
+
+def run(data: str, seed: int, on_point: OnPoint) -> None:
+    """Trains until told to stop; the clock stands still while scoring."""
+    torch.manual_seed(seed)
+    train, test = loaders(load(data))
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), LR, momentum=0.9, weight_decay=5e-4)
+    clock, due = 0.0, len(train) // SCORES_PER_EPOCH
+    began = time.perf_counter()
+    step = 0
+    while True:
+        for inputs, labels in train:
+            loss = F.cross_entropy(model(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            step += 1
+            if step % due == 0:
+                clock += time.perf_counter() - began
+                if on_point(clock, score(model, test)):
+                    return
+                began = time.perf_counter()

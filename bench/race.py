@@ -1,0 +1,92 @@
+"""Time to an accuracy: each racer in a process of its own, one after the other, in turn."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+TARGETS = (0.7, 0.8, 0.9)
+SPRINT = 0.7  # the target that is raced for in turn, several times
+SPRINTERS = ("fast70", "plain")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One race of one racer.
+
+    Attributes:
+        racer: a row of `RACERS`.
+        seed: of its initialization and data order.
+        points: (training seconds, accuracy on the test split) of each score.
+        wall_seconds: of the whole process.
+    """
+
+    racer: str
+    seed: int
+    points: list[tuple[float, float]]
+    wall_seconds: float
+
+    def seconds_to(self, target: float) -> float | None:
+        """Training seconds to the first score of at least `target`; None if it was missed."""
+        return next((seconds for seconds, accuracy in self.points if accuracy >= target), None)
+
+
+def sprint(data: str, rounds: int, limit: float) -> list[Curve]:
+    """Ours and the plain loop to 70 %, in turn, `rounds` times, another seed each."""
+    return [run(racer, data, seed, SPRINT, limit) for seed in range(rounds) for racer in SPRINTERS]
+
+
+def distance(data: str, racers: list[str], limit: float) -> list[Curve]:
+    """Each racer once to the last target, or as far as it comes."""
+    return [run(racer, data, 0, TARGETS[-1], limit) for racer in racers]
+
+
+def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
+    """One race in a fresh process."""
+    print(f"  {racer}, seed {seed}, to {target:.0%} or {limit:.0f} s", flush=True)
+    command = [sys.executable, "-m", "bench.racers", racer, data, str(seed)]
+    began = time.perf_counter()
+    child = subprocess.run(
+        [*command, str(target), str(limit)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    wall = time.perf_counter() - began
+    scores = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
+    curve = Curve(racer, seed, [(s["seconds"], s["accuracy"]) for s in scores], wall)
+    print(f"    {max(accuracy for _, accuracy in curve.points):.1%} in {wall:.0f} s", flush=True)
+    return curve
+
+
+def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
+    """For each round, seconds to 70 % of both and their ratio, and the medians."""
+    rows: list[dict[str, Any]] = []
+    ours, theirs = SPRINTERS
+    for seed in sorted({curve.seed for curve in curves}):
+        times = {curve.racer: curve.seconds_to(SPRINT) for curve in curves if curve.seed == seed}
+        mine, other = times[ours], times[theirs]
+        ratio = other / mine if mine and other else None
+        rows.append({"name": f"round {seed + 1}", ours: mine, theirs: other, "ratio": ratio})
+    reached = [row["ratio"] for row in rows if row["ratio"] is not None]
+    if reached:
+        rows.append(
+            {"name": "median of ratios", ours: None, theirs: None, "ratio": median(reached)}
+        )
+    return rows
+
+
+def distance_rows(curves: list[Curve]) -> list[dict[str, Any]]:
+    """For each racer, seconds to each target, its last score and the process's seconds."""
+    return [
+        {
+            "name": curve.racer,
+            **{f"to {target:.0%}": curve.seconds_to(target) for target in TARGETS},
+            "last accuracy": curve.points[-1][1],
+            "training seconds": curve.points[-1][0],
+            "process seconds": curve.wall_seconds,
+        }
+        for curve in curves
+    ]

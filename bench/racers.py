@@ -1,0 +1,115 @@
+"""Who races to an accuracy: ours by preset, and what people use instead.
+
+Each racer trains on the train split, scores the test split with its clock stopped, and tells
+`on_point` seconds of training and accuracy; it ends when told to, or when its recipe does.
+
+python -m bench.racers NAME DATA SEED TARGET LIMIT     one race alone, a JSON line per score
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fallline.errors import Pruned
+from fallline.registry import Table, load
+
+OnPoint = Callable[[float, float], bool]
+"""Takes training seconds and accuracy (a fraction); True ends the race."""
+
+
+@dataclass(frozen=True)
+class Racer:
+    """A row: `run(data, seed, on_point)`."""
+
+    name: str
+    summary: str
+    run: Callable[[str, int, OnPoint], None]
+
+
+AIRBENCH = {  # airbench94_muon (Jordan 2024), its rates per image times a batch of 2000
+    "model": {"name": "convnet", "widths": [64, 256, 256], "stem_stride": 1, "norm_momentum": 0.4},
+    "optim": {
+        "name": "muon",
+        "lr": 0.24,
+        "momentum": 0.6,
+        "rest": "sgd",
+        "rest_lr": 0.053,
+        "rest_momentum": 0.85,
+        "rest_weight_decay": 0.004,
+        "lr_scale": {"head": 12.6},
+    },
+    "schedule": {"name": "linear", "warmup": 0.0},
+    "train": {"epochs": 8, "batch_size": 2000, "label_smoothing": 0.2},
+    "data.augment": {"flip": "alternating", "shift": 2},
+}
+
+
+def ours(preset: str, settings: dict[str, Any], data: str, seed: int, on_point: OnPoint) -> None:
+    """A preset of Fallline by `fallline.train`, scored after every epoch."""
+    from fallline import train
+
+    def on_eval(record: Any) -> None:
+        if on_point(record.train_seconds, record.values["val/accuracy"]):
+            raise Pruned("the race is over")
+
+    every = {"data.validate_on": "test", "train.eval_every": 1, "train.tta": "off", "seed": seed}
+    with TemporaryDirectory() as place:
+        train(
+            preset,
+            data=data,
+            settings=settings | every,
+            out=place,
+            show="quiet",
+            on_eval=on_eval,
+        )
+
+
+def other(target: str, data: str, seed: int, on_point: OnPoint) -> None:
+    """A loop of another kind, in a file of its own: the libraries it needs load only then."""
+    load(target)(data, seed, on_point)
+
+
+RACERS = Table(
+    "racer",
+    [
+        *(
+            Racer(name, f"fallline train {name}", partial(ours, name, {}))
+            for name in ("fast70", "fast80", "fast90")
+        ),
+        Racer(
+            "plain",
+            "a plain PyTorch loop: DataLoader, torchvision transforms, three convolutions, SGD",
+            partial(other, "bench.plain_loop:run"),
+        ),
+        Racer(
+            "lightning",
+            "Lightning's CIFAR-10 recipe: ResNet-18, SGD, one cycle of 30 epochs",
+            partial(other, "bench.lightning_recipe:run"),
+        ),
+        Racer(
+            "airbench",
+            "airbench94_muon's recipe in our pieces: 64/256/256, 8 epochs in batches of 2000",
+            partial(ours, "steady", AIRBENCH),
+        ),
+    ],
+)
+
+
+def main(name: str, data: str, seed: str, target: str, limit: str) -> None:
+    """Runs one racer until its accuracy reaches `target` or its clock `limit` seconds."""
+
+    def on_point(seconds: float, accuracy: float) -> bool:
+        print(json.dumps({"seconds": seconds, "accuracy": accuracy}), flush=True)
+        return accuracy >= float(target) or seconds >= float(limit)
+
+    RACERS[name].run(data, int(seed), on_point)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

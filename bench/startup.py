@@ -1,0 +1,111 @@
+"""From typing a command to its result: seconds and peak memory of each phase, in fresh processes.
+
+python -m bench.startup DATA     one process, a JSON object of phase: [seconds, MiB]
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+ROUNDS = 5
+COMMANDS = {
+    "fallline --help": ["--help"],
+    "fallline list optimizers": ["list", "optimizers"],
+    "fallline train fast70, whole": ["train", "fast70"],
+}
+
+
+def measure(data: str) -> list[dict[str, Any]]:
+    """A row for each phase of a start and for each whole command; medians of fresh processes."""
+    starts = [_start(data) for _ in range(ROUNDS)]
+    rows = [
+        {
+            "name": phase,
+            "seconds": median(start[phase][0] for start in starts),
+            "peak_mib": median(start[phase][1] for start in starts),
+        }
+        for phase in starts[0]
+    ]
+    return rows + [_whole(name, words, data) for name, words in COMMANDS.items()]
+
+
+def _start(data: str) -> dict[str, list[float]]:
+    began = time.perf_counter()
+    child = subprocess.run(
+        [sys.executable, "-m", "bench.startup", data], capture_output=True, text=True, check=True
+    )
+    phases: dict[str, list[float]] = json.loads(child.stdout)
+    whole = time.perf_counter() - began
+    inside = sum(seconds for seconds, _ in phases.values())
+    return {"Python itself": [whole - inside, 0.0], **phases}
+
+
+def _whole(name: str, words: list[str], data: str) -> dict[str, Any]:
+    """Seconds from typing to the end, and the peak memory of the process."""
+    seconds = []
+    command = [str(Path(sys.executable).with_name("fallline")), *words]
+    with TemporaryDirectory() as place:
+        if words[0] == "train":
+            command += ["--data", data, "--out", place, "--quiet"]
+        for _ in range(3):
+            began = time.perf_counter()
+            subprocess.run(command, capture_output=True, check=True)
+            seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"name": name, "seconds": median(seconds), "peak_mib": peak}
+
+
+def phases(data: str) -> dict[str, list[float]]:
+    """Goes through a start of fast70 and notes seconds and peak memory after each phase."""
+    noted: dict[str, list[float]] = {}
+    last = time.perf_counter()
+
+    def note(phase: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        noted[phase] = [now - last, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+        last = now
+
+    import torch  # noqa: F401
+
+    note("import torch")
+    from fallline.data import load
+    from fallline.records import RunFolder
+    from fallline.track.fanout import open_trackers
+    from fallline.track.tracker import RunStart
+    from fallline.training import evaluate  # noqa: F401
+    from fallline.training.assemble import assemble, settle, split
+    from fallline.training.resolve import Layer, preset_layer, resolve
+
+    note("import fallline")
+    config = resolve([preset_layer("fast70"), Layer("data", {"data": data})]).config
+    images = load(config.data.name)
+    splits = split(config, images)
+    config = settle(config, images, len(splits.train))
+    note("images from the cache, settings")
+    job = assemble(config, images, splits, fresh=True)
+    note("net, whitening, optimizer")
+    with TemporaryDirectory() as place:
+        facts: dict[str, Any] = {}
+        start = RunStart(RunFolder(Path(place)), config.model_dump(mode="json"), facts, 1, 1)
+        open_trackers(start, show="quiet")
+    note("trackers")
+    batch = next(iter(job.feeds.train.epoch(0)))
+    note("first batch")
+    job.step(batch.inputs, batch.targets, measure=True)
+    note("first step")
+    job.step(batch.inputs, batch.targets, measure=True)
+    note("second step")
+    return noted
+
+
+if __name__ == "__main__":
+    print(json.dumps(phases(sys.argv[1])))

@@ -1,0 +1,44 @@
+"""Least training time to an accuracy on CIFAR-10, on one GPU: named for the original images.
+
+The recipes of airbench94_muon, airbench95 and airbench96 (Jordan 2024, arXiv 2404.00498 and
+https://github.com/KellerJordan/cifar10-airbench) in this package's pieces, the latter two with
+Muon in place of SGD. None has been run on a GPU yet: what they reach there is not known.
+"""
+
+from __future__ import annotations
+
+from fallline.config import AugmentConfig, RunConfig
+from fallline.presets.record import record
+
+
+def fast94() -> RunConfig:
+    """CIFAR-10 to 94 % on one GPU, airbench94_muon's recipe; not yet measured."""
+    return record(
+        model={"widths": (64, 256, 256), "stem_stride": 1},
+        epochs=8,
+        batch_size=2000,
+        augment=AugmentConfig(flip="alternating", shift=2),
+        train={"compile": True},
+    )
+
+
+def fast95() -> RunConfig:
+    """CIFAR-10 to 95 % on one GPU, airbench95's net with Muon; not yet measured."""
+    return record(
+        model={"widths": (128, 384, 384), "stem_stride": 1, "convs": 3, "residual": True},
+        epochs=12,
+        batch_size=2000,
+        augment=AugmentConfig(flip="alternating", shift=2),
+        train={"compile": True},
+    )
+
+
+def fast96() -> RunConfig:
+    """CIFAR-10 to 96 % on one GPU, airbench96's net with Muon; not yet measured."""
+    return record(
+        model={"widths": (128, 512, 512), "stem_stride": 1, "convs": 3, "residual": True},
+        epochs=30,
+        batch_size=2000,
+        augment=AugmentConfig(flip="alternating", shift=4, cutout=12),
+        train={"compile": True},
+    )

@@ -1,0 +1,39 @@
+"""What every preset promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fallline import train
+from fallline.presets.table import PRESETS
+from fallline.training.resolve import preset_layer, resolve
+
+TINY = {"data": "synthetic", "max_steps": 2, "batch_size": 16, "train.compile": False}
+
+
+@pytest.mark.parametrize("name", PRESETS.names)
+def test_a_preset_resolves_to_a_complete_config(name: str) -> None:
+    built = PRESETS[name].build()
+    resolved = resolve([preset_layer(name)]).config
+    assert resolved.model.name == built.model.name
+    assert set(built.optim.options) <= set(resolved.optim.options)
+    assert PRESETS[name].summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", PRESETS.names)
+def test_a_preset_trains_on_other_images(name: str, tmp_path: Path) -> None:
+    run = train(name, settings=TINY, out=tmp_path, show="quiet")
+    assert run.outcome.status == "completed"
+    assert run.outcome.steps == 2
+
+
+@pytest.mark.parametrize("name", [n for n in PRESETS.names if n != "steady"])
+def test_speed_presets_say_that_they_validate_on_test(name: str, tmp_path: Path) -> None:
+    run = train(name, settings=TINY, out=tmp_path, show="quiet")
+    assert run.folder.read_environment()["data"]["validation"] == "validated on the test split"
+
+
+def test_the_default_leaves_test_for_the_end() -> None:
+    assert resolve([preset_layer("steady")]).config.data.validate_on == "val"
