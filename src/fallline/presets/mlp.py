@@ -16,9 +16,9 @@ from fallline.config import (
 def mlp60() -> RunConfig:
     """CIFAR-10 to 60 % without convolutions, in the least time on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 61.41 % (deviation 0.23, lowest 61.12), with six
-    views averaged 63.63 %, in 17.5 s of training. 2 cores of an AMD EPYC (Zen 4), torch 2.15,
-    2026-11-24.
+    On the JPEG copy of CIFAR-10, test split, n = 5: 61.41 % (deviation 0.23, lowest 61.12), with
+    six views averaged 63.63 %, in 17.5 s of training. 2 cores of an AMD EPYC (Zen 4), torch
+    2.15, 2026-11-24.
 
     fallline train mlp60 --data cifar10_jpeg.tar.xz
     """
