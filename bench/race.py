@@ -51,14 +51,19 @@ def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
     print(f"  {racer}, seed {seed}, to {target:.0%} or {limit:.0f} s", flush=True)
     command = [sys.executable, "-m", "bench.racers", racer, data, str(seed)]
     began = time.perf_counter()
-    child = subprocess.run(
-        [*command, str(target), str(limit)], stdout=subprocess.PIPE, text=True, check=True
-    )
-    wall = time.perf_counter() - began
-    scores = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
-    curve = Curve(racer, seed, [(s["seconds"], s["accuracy"]) for s in scores], wall)
-    print(f"    {max(accuracy for _, accuracy in curve.points):.1%} in {wall:.0f} s", flush=True)
-    return curve
+    points = []
+    with subprocess.Popen(
+        [*command, str(target), str(limit)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.startswith("{"):
+                score = json.loads(line)
+                points.append((score["seconds"], score["accuracy"]))
+                print("    {seconds:.1f} s  {accuracy:.1%}".format(**score), flush=True)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return Curve(racer, seed, points, time.perf_counter() - began)
 
 
 def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:

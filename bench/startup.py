@@ -6,6 +6,7 @@ python -m bench.startup DATA     one process, a JSON object of phase: [seconds, 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -50,17 +51,24 @@ def _start(data: str) -> dict[str, list[float]]:
 
 def _whole(name: str, words: list[str], data: str) -> dict[str, Any]:
     """Seconds from typing to the end, and the peak memory of the process."""
-    seconds = []
     command = [str(Path(sys.executable).with_name("fallline")), *words]
     with TemporaryDirectory() as place:
         if words[0] == "train":
             command += ["--data", data, "--out", place, "--quiet"]
-        for _ in range(3):
-            began = time.perf_counter()
-            subprocess.run(command, capture_output=True, check=True)
-            seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"name": name, "seconds": median(seconds), "peak_mib": peak}
+        ended = [_to_end(command) for _ in range(3)]
+    seconds, peaks = zip(*ended, strict=True)
+    return {"name": name, "seconds": median(seconds), "peak_mib": median(peaks)}
+
+
+def _to_end(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak MiB of one command. Raises CalledProcessError if it fails."""
+    began = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
 def phases(data: str) -> dict[str, list[float]]:
