@@ -35,7 +35,7 @@ def header(start: RunStart) -> list[str]:
         "optimizer": _and(optim.get("name"), f"lr {lr(optim.get('lr'))}"),
         "data": _data(around.get("data", {}), config),
         "length": f"{start.total_steps:,} steps in batches of {train.get('batch_size')}, "
-        f"{epochs(start):,} epochs",
+        f"{epochs(start):,} epoch{'s' * (epochs(start) != 1)}",
         "device": _and(around.get("device_name") or around.get("device"), train.get("precision")),
     }
     return [f"{name:<9}  {clean(text)}" for name, text in facts.items() if text]

@@ -67,7 +67,11 @@ def read_layer(path: Path) -> Layer:
     try:
         values = YAML(typ="safe", pure=True).load(path)
     except (OSError, YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}", seen=str(error)) from error
+        raise ConfigError(
+            f"cannot read the config {path}",
+            seen=str(error),
+            allowed="a YAML or JSON file, like the config.json of a run",
+        ) from error
     if not isinstance(values, dict):
         raise ConfigError(
             f"cannot read the config {path}",
@@ -167,10 +171,8 @@ def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Faul
             schema = _row_schema(section, str(own.get("name", field.name)), given)
             options = schema.model_validate(given).model_dump(mode="json")
         except ValidationError as error:
-            known = [
-                f"{section}.{name}" for name in (*schema.model_fields, *type(field).model_fields)
-            ]
-            faults += _faults(error, f"{section}.", known)
+            known = dict.fromkeys([*schema.model_fields, *type(field).model_fields])
+            faults += _faults(error, f"{section}.", [f"{section}.{name}" for name in known])
         except ConfigError as error:
             faults += error.faults
         else:
