@@ -21,7 +21,7 @@ from bench.racers import OnPoint
 from fallline.data import load
 from fallline.data.imageset import ImageSet, Split
 
-BATCH, WORKERS, LR, SCORES_PER_EPOCH = 128, 2, 0.05, 2
+BATCH, WORKERS, LR, SCORES_PER_EPOCH = 128, 2, 0.01, 2
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
