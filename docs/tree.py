@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fallline"
 README = ROOT / "README.md"
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
-ORDER = "errors registry storage config records space data models optim track presets training cli"
+ORDER = (
+    "errors registry storage config records space data models optim track presets training "
+    "compare sweep contest report cli"
+)
 
 
 def sentence(path: Path) -> str:
@@ -27,6 +30,8 @@ def tree() -> str:
     lines = ["src/fallline/"]
     for name in ORDER.split():
         folder = SOURCE / name
+        if not folder.exists() and not folder.with_suffix(".py").exists():
+            continue
         if folder.is_dir():
             lines.append(f"  {name + '/':<22}{sentence(folder / '__init__.py')}")
             files = sorted(set(folder.glob("*.py")) - {folder / "__init__.py"})

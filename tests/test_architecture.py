@@ -16,7 +16,9 @@ LAYERS = [  # a module imports only from rows above its own, or from its own pac
     {"config", "records", "space"},
     {"data", "models", "optim", "track"},
     {"presets"},
-    {"training"},
+    {"training", "compare"},
+    {"sweep"},
+    {"contest", "report"},
     {"cli", "__init__", "__main__"},
 ]
 FENCES = {  # where each heavy library may be imported
@@ -26,7 +28,11 @@ FENCES = {  # where each heavy library may be imported
     "wandb": {"track/wandb.py"},
     "matplotlib": {"track/pictures.py"},
     "pytorch_optimizer": {"optim/library.py"},
+    "ray": {"sweep/ray.py"},
+    "plotly": {"report/figures.py"},
+    "jinja2": {"report/page.py"},
 }
+TORCHLESS = {"compare", "report"}  # they read run folders only
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -73,6 +79,14 @@ def test_heavy_libraries_stay_behind_their_fence(path: Path) -> None:
     for module in imports_of(path):
         fence = FENCES.get(module.split(".")[0])
         assert fence is None or relative(path) in fence, f"{relative(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_what_reads_run_folders_needs_no_torch(path: Path) -> None:
+    if relative(path).split("/")[0] in TORCHLESS:
+        for module in imports_of(path):
+            assert module.split(".")[0] != "torch", f"{relative(path)} imports {module}"
+            assert not module.startswith(("fallline.training", "fallline.sweep"))
 
 
 def test_no_modules_import_each_other_in_a_cycle() -> None:

@@ -108,6 +108,11 @@ class RunFolder:
         return self.path / "outcome.json"
 
     @property
+    def trial(self) -> Path:
+        """What a run of a sweep or a comparison is there: which trial, which parameters, why."""
+        return self.path / "trial.json"
+
+    @property
     def predictions(self) -> Path:
         """The last evaluation image by image: labels, predictions, losses."""
         return self.path / "predictions.npz"

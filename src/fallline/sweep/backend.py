@@ -1,0 +1,92 @@
+"""The seam between the coordinator and whatever runs trainings: tasks go in, events come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from fallline.records import Outcome, Record
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training to carry out, as plain data that reaches any process.
+
+    Attributes:
+        key: names it within the sweep, and its run folder.
+        out: the folder that holds the run folder; a run that was stopped there is gone on with.
+        config: the complete `RunConfig`, as plain data.
+        origins: where each of its settings came from, by dotted key.
+        trial: what the run folder's trial.json holds: the sweep, the trial, its parameters.
+        obeys: every evaluation waits for the coordinator's answer, so that early stopping acts on
+            exactly the evaluation that calls for it.
+    """
+
+    key: str
+    out: Path
+    config: Mapping[str, Any]
+    origins: Mapping[str, str]
+    trial: Mapping[str, Any]
+    obeys: bool = False
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An evaluated epoch. If the task obeys, the training waits for `Backend.answer`."""
+
+    key: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The training came to an outcome: completed, pruned, diverged or interrupted."""
+
+    key: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The training raised: `memory` where it ran out of it, else the `user`'s to mend."""
+
+    key: str
+    kind: Literal["memory", "user"]
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Whoever ran it died (a killed process, a node that went): the task is to be run again."""
+
+    key: str
+    reason: str
+
+
+Event = Reported | Ended | Failed | Lost
+
+
+class Backend(Protocol):
+    """Runs tasks; used from one thread.
+
+    `slots` is how many tasks run at a time; more that are submitted wait for a free one.
+    """
+
+    @property
+    def slots(self) -> int:
+        """Tasks that run at a time."""
+
+    def submit(self, task: Task) -> None:
+        """Takes a task; returns at once."""
+
+    def poll(self, timeout: float) -> Sequence[Event]:
+        """What happened since the last call, in order; waits up to `timeout` seconds for it."""
+
+    def answer(self, key: str, prune: str | None) -> None:
+        """Lets a training that obeys go on (None), or ends it as pruned for that reason."""
+
+    def close(self, *, save: bool) -> None:
+        """Ends everything within seconds; with `save`, trainings write a checkpoint first."""
