@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Final
 
 from fallline.errors import ConfigError
 from fallline.records import Record, RunFolder
 from fallline.sweep.backend import Ended, Failed, Lost, Task
 from fallline.sweep.definition import SweepFile
-from fallline.sweep.hyperband import Race
-from fallline.sweep.pruner import Pruner
 from fallline.sweep.results import Trial, TrialStatus
+from fallline.sweep.rule import rule_of
 from fallline.sweep.seeds import contenders
-from fallline.sweep.study import Study, build_pruner
+from fallline.sweep.study import Study
+from fallline.sweep.tasks import TaskMaker, key_of
 
-TaskOf = Callable[[Trial, int], Task]
-"""Makes the task of a trial and a seed. Raises ConfigError."""
 FAILURES: Final[dict[str, TrialStatus]] = {"memory": "out of memory", "user": "failed"}
-
-
-class Rule(Protocol):
-    """When a training is to be stopped before its end."""
-
-    def add(self, number: int, epoch: int, value: float) -> None:
-        """Takes a value of the past."""
-
-    def report(self, number: int, epoch: int, value: float) -> str | None:
-        """Takes the trial's next value; returns why it is to be stopped, or None."""
 
 
 class SweepSearch:
@@ -42,15 +28,14 @@ class SweepSearch:
     Args:
         file: the sweep.
         study: its record.
-        folder: the sweep's folder, which holds the run folders.
-        task_of: makes tasks.
+        tasks: makes the tasks.
     """
 
-    def __init__(self, file: SweepFile, study: Study, folder: Path, task_of: TaskOf) -> None:
-        self._file, self._study, self._folder, self._task_of = file, study, folder, task_of
+    def __init__(self, file: SweepFile, study: Study, tasks: TaskMaker) -> None:
+        self._file, self._study, self._tasks = file, study, tasks
         self._objective = file.objective
         self._maximize = self._objective is not None and self._objective.goal == "maximize"
-        self._rule = _rule_of(file, study)
+        self._rule = rule_of(file, study)
         self._trials = {trial.number: trial for trial in study.trials()}
         self._seed = 1  # of the round of further seeds to come
         self._last: dict[str, float] = {}  # by task: the metric's last value
@@ -63,11 +48,6 @@ class SweepSearch:
     def trials(self) -> tuple[Trial, ...]:
         """Every trial so far, in order."""
         return tuple(self._trials.values())
-
-    @property
-    def obeys(self) -> bool:
-        """Whether trainings of the first seed may be stopped early."""
-        return self._rule is not None
 
     def ask(self) -> Task | None:
         """Interrupted trials, then new ones, then rounds of further seeds."""
@@ -138,15 +118,14 @@ class SweepSearch:
 
     def _task(self, trial: Trial, seed: int) -> Task:
         try:
-            task = self._task_of(trial, seed)
+            task = self._tasks(trial.number, trial.parameters, seed)
         except ConfigError as error:
             self._study.end(trial.number, "failed", str(error), None)
             self._put(trial, status="failed", reason=str(error))
             raise
         self._running.add(task.key)
-        folders = {**trial.folders, seed: task.out / task.key}
-        self._put(trial, folders=folders)
-        return replace(task, obeys=self.obeys and seed == 0)
+        self._put(trial, folders={**trial.folders, seed: task.out / task.key})
+        return task
 
     def _next_round(self) -> None:
         """One more seed for the contenders; those that have it from an earlier session keep it."""
@@ -174,13 +153,17 @@ class SweepSearch:
         if trial.status == "running":
             self._waiting.append((trial.number, 0))
             return
-        found = {seed: self._folder / key(trial.number, seed) for seed in range(self._file.extension.seeds)}
-        self._put(trial, folders={seed: path for seed, path in found.items() if path.exists()})
-        for seed in range(1, self._file.extension.seeds):
-            outcome = RunFolder(found[seed]).read_outcome()
-            if outcome is not None and outcome.status in ("completed", "diverged"):
-                value = self._last_value(RunFolder(found[seed]))
-                self._tell_seed(self._trials[trial.number], seed, outcome.status, value)
+        for seed in range(self._file.extension.seeds):
+            folder = RunFolder(self._tasks.out / key_of(trial.number, seed))
+            if folder.path.exists():
+                self._recall_seed(self._trials[trial.number], seed, folder)
+
+    def _recall_seed(self, trial: Trial, seed: int, folder: RunFolder) -> None:
+        self._put(trial, folders={**trial.folders, seed: folder.path})
+        outcome = folder.read_outcome() if seed else None
+        if outcome is not None and outcome.status in ("completed", "diverged"):
+            value = self._last_value(folder)
+            self._tell_seed(self._trials[trial.number], seed, outcome.status, value)
 
     def _last_value(self, folder: RunFolder) -> float | None:
         values = [self._value(Record.from_plain(line)) for line in folder.read_metrics()]
@@ -200,48 +183,6 @@ class SweepSearch:
 
     def _put(self, trial: Trial, **changes: Any) -> None:
         self._trials[trial.number] = replace(trial, **changes)
-
-
-def key(number: int, seed: int) -> str:
-    """The name of a task and of its run folder."""
-    return f"trial-{number:04d}-seed{seed}"
-
-
-class _WandbRule:
-    """The file's early_terminate: W&B's hyperband."""
-
-    def __init__(self, race: Race) -> None:
-        self._race = race
-
-    def add(self, number: int, epoch: int, value: float) -> None:
-        self._race.add(number, value)
-
-    def report(self, number: int, epoch: int, value: float) -> str | None:
-        stop = self._race.report(number, value)
-        return None if stop is None else str(stop)
-
-
-class _OptunaRule:
-    """One of Optuna's pruners; it reads what the study holds, so the value goes there first."""
-
-    def __init__(self, study: Study, chosen: Pruner) -> None:
-        self._study, self._name = study, chosen.name
-        self._pruner = build_pruner(chosen)
-
-    def add(self, number: int, epoch: int, value: float) -> None:
-        """The study has it."""
-
-    def report(self, number: int, epoch: int, value: float) -> str | None:
-        self._study.report(number, epoch, value)
-        if self._study.would_prune(number, self._pruner):
-            return f"stopped at epoch {epoch} by Optuna's {self._name} pruner, at {value:.6g}"
-        return None
-
-
-def _rule_of(file: SweepFile, study: Study) -> Rule | None:
-    if file.early_terminate is not None and file.objective is not None:
-        return _WandbRule(Race(file.early_terminate, file.objective.goal))
-    return None if file.pruner is None else _OptunaRule(study, file.pruner)
 
 
 def _judged(result: Ended | Failed | Lost) -> tuple[TrialStatus, str]:
