@@ -91,9 +91,10 @@ def train(
 
     resolved = resolve([preset_layer(preset), *_layers(config, assign, data, seed, device)])
     from fallline.training.run import begin  # only now: it loads torch
+    from fallline.training.session import Session
 
     with _stoppable():
-        _exit_by(begin(resolved, out=out, name=name, show=_show(quiet, json)))
+        _exit_by(begin(resolved, out=out, name=name, session=Session(_show(quiet, json))))
 
 
 @app.command()

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Final, Literal, Protocol, TextIO
 
-Show = Literal["auto", "bar", "lines", "quiet", "json"]
+Show = Literal["auto", "bar", "lines", "quiet", "json", "silent"]
 SECONDS_BETWEEN_DRAWINGS: Final = 0.25  # the cores are for training
 SECONDS_BETWEEN_LINES: Final = 10.0
 BAR_CELLS: Final = 24
@@ -24,7 +24,7 @@ class DrawProgress(Protocol):
         """`done` of `total` of `what` is behind us, in any unit; total 0: not known."""
 
 
-def settled(show: Show) -> Literal["bar", "lines", "quiet", "json"]:
+def settled(show: Show) -> Literal["bar", "lines", "quiet", "json", "silent"]:
     """The way to show that `auto` means here: a bar on a terminal, else lines."""
     if show != "auto":
         return show
@@ -60,7 +60,7 @@ def say(line: str) -> None:
 def drawn_progress(show: Show) -> DrawProgress:
     """Draws the progress of downloads and decoding: a bar, or a line now and then, or nothing."""
     way = settled(show)
-    if way == "quiet":
+    if way in ("quiet", "silent"):
         return lambda what, done, total: None
     return _Bar() if way == "bar" else _SparseLines()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from fallline.config import AugmentConfig, RunConfig
 from fallline.data import ImageSet, Split, hold_out
 from fallline.data.augment import Augment
 from fallline.data.batches import Batches
+from fallline.data.table import DATA
 from fallline.errors import ConfigError
 from fallline.models.table import MODELS
 from fallline.optim.build import build as build_optimizer
@@ -101,8 +103,18 @@ def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
             "threads": set_threads(config.train.threads),
         }
     )
-    data = config.data.model_copy(update={"augment": _settled_augment(config, images)})
+    data = config.data.model_copy(
+        update={
+            "name": _from_anywhere(config.data.name),
+            "augment": _settled_augment(config, images),
+        }
+    )
     return config.model_copy(update={"data": data, "train": train})
+
+
+def _from_anywhere(name: str) -> str:
+    """A row's name, or a path that means the same in another working directory."""
+    return name if name in DATA else os.path.abspath(os.path.expanduser(name))
 
 
 def _settled_augment(config: RunConfig, images: ImageSet) -> AugmentConfig:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from fallline.config import RunConfig
 from fallline.data import ImageSet, Split
 from fallline.data.batches import Batches, Normalize
 from fallline.data.decode import Plan, decode
@@ -22,6 +21,7 @@ from fallline.training.assemble import build_model
 from fallline.training.device import pick_device
 from fallline.training.evaluate import Evaluation, evaluate
 from fallline.training.losses import LOSSES
+from fallline.training.resolve import read_config
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Classifier:
     def __init__(self, path: str | Path, *, device: str = "auto") -> None:
         folder = RunFolder.open(path)
         facts = folder.read_environment()["data"]
-        self.config = RunConfig.model_validate(folder.read_config())
+        self.config = read_config(folder)
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
         self.mean, self.std = tuple(facts["mean"]), tuple(facts["std"])

@@ -22,6 +22,7 @@ from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES
 from fallline.optim.schema import options_schema
 from fallline.presets.table import PRESETS
+from fallline.records import RunFolder
 
 _ROW_SECTIONS = {"model": ("name",), "optim": ("name", "decay_norm_and_bias", "lr_scale")}
 """Sections that name a row, and the fields of theirs that outlive a change of the row."""
@@ -49,12 +50,28 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     for layer in layers:
         _lay(settings, layer)
     nested = _nest({key: value for key, (value, _) in settings.items()})
-    faults = _schema_faults(nested)
-    nested, row_faults = _with_row_options(nested)
-    if faults or row_faults:
-        raise ConfigError(list(dict.fromkeys(faults + row_faults)))  # lr is in both
+    config, faults = _checked(nested)
+    faults += _data_faults(nested)
+    if config is None or faults:
+        raise ConfigError(faults)
     origins = {key: origin for key, (_, origin) in settings.items()}
-    return Resolved(RunConfig.model_validate(nested), origins)
+    return Resolved(config, origins)
+
+
+def read_config(folder: RunFolder) -> RunConfig:
+    """The config of a run, checked like any other; the images it names may be gone since.
+
+    Raises ConfigError with every fault, RunError if the file cannot be read.
+    """
+    config, faults = _checked(folder.read_config())
+    if config is None or faults:
+        which = Fault(
+            "the run's config does not fit this version of fallline",
+            seen=str(folder.config),
+            next="use the version in environment.json beside it, or take back what was edited",
+        )
+        raise ConfigError([which, *faults])
+    return config
 
 
 def preset_layer(name: str) -> Layer:
@@ -165,6 +182,15 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def _checked(nested: dict[str, Any]) -> tuple[RunConfig | None, list[Fault]]:
+    """The complete config, where the settings amount to one, and all that is wrong with them."""
+    faults = _schema_faults(nested)
+    filled, row_faults = _with_row_options(nested)
+    if faults or row_faults:
+        return None, list(dict.fromkeys(faults + row_faults))  # lr is in both
+    return RunConfig.model_validate(filled), []
+
+
 def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
     """What is wrong with the fields that the schema itself declares."""
     try:
@@ -182,8 +208,14 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
                 next="leave schedule.warmup out and set schedule.peak",
             )
         )
-    data_fault = fault_of(config.data.name)
-    return faults + ([data_fault] if data_fault else [])
+    return faults
+
+
+def _data_faults(nested: dict[str, Any]) -> list[Fault]:
+    """Whether the image set that is named is there."""
+    name = nested.get("data", {}).get("name", RunConfig().data.name)
+    fault = fault_of(name) if isinstance(name, str) else None
+    return [fault] if fault else []
 
 
 def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
