@@ -13,42 +13,22 @@ lists, what is not known is null. Accuracies are fractions, seconds are of the t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
-from fallline.compare.difference import Difference
-from fallline.compare.evidence import Circumstances
+from fallline.compare.circumstances import Circumstances, circumstances_of
+from fallline.compare.evidence import Evidence
 from fallline.compare.plan import Plan
-from fallline.compare.profile import Profile
+from fallline.compare.profile import Profile, profile_of
 from fallline.compare.standing import Standing
-from fallline.compare.verdict import Verdict
+from fallline.compare.target import Attempt
+from fallline.compare.workload import Workload, workload_of
 
-
-@dataclass(frozen=True)
-class Workload:
-    """All optimizers on one model.
-
-    Attributes:
-        name: the model's.
-        measure: what the ranking is of: on test, or on val where the image set has no test split.
-        chance: what guessing scores, which is what a diverged training counts as.
-        images: number of images in the scored split.
-        verdict: who won.
-        standings: the ranking, best first.
-        differences: every pair, ordered as the ranking is.
-        targets: validation accuracies the way to which was timed, ascending.
-    """
-
-    name: str
-    measure: Literal["test/accuracy", "val/accuracy"]
-    chance: float
-    images: int
-    verdict: Verdict
-    standings: tuple[Standing, ...]
-    differences: tuple[Difference, ...]
-    targets: tuple[float, ...]
+COMPARISON: Final = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -56,7 +36,7 @@ class Comparison:
     """Everything a report of a comparison says, as numbers and sentences.
 
     Attributes:
-        answer: the verdicts in one sentence.
+        answer: the verdicts in words.
         complete: whether every planned training has come to an end.
         plan: how it was set up.
         circumstances: what it ran on.
@@ -84,3 +64,71 @@ class Comparison:
 
 
 _ADAPTER: TypeAdapter[Comparison] = TypeAdapter(Comparison)
+
+
+def comparison_of(path: str | Path) -> Comparison:
+    """The results that a comparison's folder holds, complete or not. Raises RunError for no such.
+
+    It reads the plan and the run folders, and nothing else.
+    """
+    evidence = Evidence.read(Path(path))
+    circumstances = circumstances_of(evidence.folders.values())
+    workloads = tuple(workload_of(evidence, w, circumstances) for w in evidence.plan.workloads)
+    return Comparison(
+        answer=_answer(workloads),
+        complete=all(_is_complete(s) for w in workloads for s in w.standings),
+        plan=evidence.plan,
+        circumstances=circumstances,
+        workloads=workloads,
+        profiles=_profiles(workloads) if len(workloads) > 1 else (),
+    )
+
+
+def _answer(workloads: Sequence[Workload]) -> str:
+    if len(workloads) == 1:
+        return workloads[0].verdict.sentence
+    return " ".join(f"{each.name}: {each.verdict.sentence}" for each in workloads)
+
+
+def _is_complete(standing: Standing) -> bool:
+    ended = all(training.has_ended for training in (*standing.trials, *standing.repeats))
+    return ended and (bool(standing.repeats) or standing.chosen is None)
+
+
+def _profiles(workloads: Sequence[Workload]) -> tuple[Profile, ...]:
+    names = [workload.name for workload in workloads]
+    return (
+        profile_of("errors", names, _by_optimizer(workloads, _error)),
+        profile_of("gradients to the target", names, _by_optimizer(workloads, _gradients)),
+    )
+
+
+def _by_optimizer(
+    workloads: Sequence[Workload], cost: Callable[[Workload, Standing], float | None]
+) -> dict[str, list[float | None]]:
+    """The cost of every optimizer on every workload."""
+    found: dict[str, list[float | None]] = {}
+    for workload in workloads:
+        for standing in workload.standings:
+            found.setdefault(standing.optimizer, []).append(cost(workload, standing))
+    return found
+
+
+def _error(workload: Workload, standing: Standing) -> float | None:
+    """The share of wrong answers; none wrong counts as half an image."""
+    if standing.score is None:
+        return None
+    return max(1 - standing.score.mean, workload.scoring.resolution / 2)
+
+
+def _gradients(workload: Workload, standing: Standing) -> float | None:
+    """The median way to the highest target that half of some optimizer's repeats reached."""
+    ways = [[_median(attempt) for attempt in s.attempts] for s in workload.standings]
+    for place in reversed(range(len(workload.targets))):
+        if any(way[place] is not None for way in ways):
+            return _median(standing.attempts[place])
+    return None
+
+
+def _median(attempt: Attempt) -> float | None:
+    return next((s.median for s in attempt.spent if s.unit == "gradients"), None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 Unit = Literal["steps", "epochs", "seconds", "gradients"]
 
@@ -18,6 +21,10 @@ class Budget:
 
     amount: float
     unit: Unit
+
+    def __str__(self) -> str:
+        unit = "seconds of training" if self.unit == "seconds" else self.unit
+        return f"{self.amount:,g} {unit[:-1] if self.amount == 1 and unit[-1] == 's' else unit}"
 
 
 @dataclass(frozen=True)
@@ -35,20 +42,37 @@ class Axis:
     high: float | None = None
     values: tuple[Any, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """What it runs over, as a person reads it."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(map(str, self.values))
+        return f"{self.low:g} to {self.high:g}" + (", by logarithm" if self.kind == "log" else "")
+
+    def position(self, value: float) -> float:
+        """Where a value of a range lies: 0 at its low end, 1 at its high one."""
+        assert self.low is not None
+        assert self.high is not None
+        if self.kind == "log":
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
 
 @dataclass(frozen=True)
 class Contestant:
-    """An optimizer, what is searched for it, and what a step of it costs.
+    """An optimizer, what is tried for it, and what a step of it costs.
 
     Attributes:
         optimizer: its row's name.
         space: the declared search space.
+        configurations: the searched settings of each configuration, by dotted key.
         gradients_per_step: forward-backward passes of one step.
-        defaults: the settings that its row leaves as they are, by dotted key.
+        defaults: the settings of its row that are not searched, by dotted key.
     """
 
     optimizer: str
     space: tuple[Axis, ...]
+    configurations: tuple[Mapping[str, Any], ...]
     gradients_per_step: float
     defaults: Mapping[str, Any]
 
@@ -65,7 +89,6 @@ class Plan:
         data: name or path of the image set.
         workloads: the models, by name.
         contestants: the optimizers.
-        configs: configurations tried for each optimizer on each workload.
         budget: of every training.
         tuning_seed: the seed that every configuration is tried with.
         seeds: fresh ones, which the chosen configuration of every optimizer is repeated with.
@@ -80,9 +103,30 @@ class Plan:
     data: str
     workloads: tuple[str, ...]
     contestants: tuple[Contestant, ...]
-    configs: int
     budget: Budget
     tuning_seed: int
     seeds: tuple[int, ...]
     points_seed: int = 0
     targets: tuple[float, ...] = ()
+
+    @property
+    def configs(self) -> int:
+        """Configurations tried for each optimizer on each workload."""
+        return max((len(c.configurations) for c in self.contestants), default=0)
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings are ranked by: all configurations and all repeats."""
+        return len(self.workloads) * len(self.contestants) * (self.configs + len(self.seeds))
+
+    def to_json(self) -> str:
+        """The text of plan.json."""
+        return _ADAPTER.dump_json(self, indent=1).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Reads plan.json. Raises ValueError for what is none."""
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER: TypeAdapter[Plan] = TypeAdapter(Plan)
