@@ -8,10 +8,12 @@ training would accept is a fault now, not in the night.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from typing import Any
 
-from fallline.errors import FalllineError, Fault
+from fallline.config import SHORT_NAMES
+from fallline.errors import FalllineError, Fault, did_you_mean
 from fallline.models.table import MODELS
 from fallline.optim.table import OPTIMIZERS
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Space, Uniform
@@ -51,7 +53,7 @@ class Corners:
             if found:  # the points would only repeat it, each with a value of its own
                 break
             found += self._faults_at(point)
-        return list(dict.fromkeys(found))
+        return _merged(found)
 
     def idle_everywhere(self) -> list[str]:
         """Row options that no row takes which the space or the base can name."""
@@ -85,13 +87,13 @@ class Corners:
     def _ends(self) -> Iterator[dict[str, Any]]:
         """Each end of each dimension: row options with every combination of rows, others once."""
         for i, lead in enumerate(self._leads):
-            yield {**self._middle, **lead}
             for key, dimension in self.space.items():
                 of_a_row = key.startswith(("optim.", "model."))
                 if key in self._idle[i] or key in lead or (i > 0 and not of_a_row):
                     continue
                 for value in _ends_of(dimension):
                     yield {**self._middle, **lead, key: value}
+            yield {**self._middle, **lead}
 
     def _faults_at(self, values: Mapping[str, Any]) -> tuple[Fault, ...]:
         layer, _ = without_idle(self.layers, Layer("sweep", values))
@@ -108,12 +110,33 @@ class Corners:
         table = OPTIMIZERS if section == "optim" else MODELS
         takers = [row.name for row in table if option in row.options.model_fields]
         noun = "optimizer" if section == "optim" else "model"
+        meant = self._meant(section, option)
         return Fault(
             f"{key} is an option of no {noun} that this sweep can name",
             seen=named,
             allowed=f"it is one of {', '.join(takers)}" if takers else None,
-            next=f"see what there is with: fallline list {noun}s",
+            next=f"did you mean {meant}?" if meant else f"see them with: fallline list {noun}s",
         )
+
+    def _meant(self, section: str, option: str) -> str | None:
+        """The setting of the section that a wrong word of it stands for, if any comes close."""
+        short = SHORT_NAMES.get(option, "")
+        if short.startswith(f"{section}."):
+            return short
+        names = [str(lead.get(f"{section}.name", "")) for lead in self._leads]
+        table = OPTIMIZERS if section == "optim" else MODELS
+        rows = [row for row in table if not any(names) or row.name in names]
+        guess = did_you_mean(option, [name for row in rows for name in row.options.model_fields])
+        return f"{section}.{guess}" if guess and guess != option else None
+
+
+def _merged(faults: Iterable[Fault]) -> list[Fault]:
+    """One fault for those that differ in what was seen alone."""
+    seen: dict[Fault, list[str]] = {}
+    for fault in faults:
+        values = seen.setdefault(replace(fault, seen=None), [])
+        values += [fault.seen] if fault.seen is not None and fault.seen not in values else []
+    return [replace(f, seen=", ".join(values) if values else None) for f, values in seen.items()]
 
 
 def _ends_of(dimension: Dimension) -> list[Any]:

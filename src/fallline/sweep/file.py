@@ -40,7 +40,7 @@ from fallline.training.resolve import Layer
 
 __all__ = ["SweepFile", "changes", "read"]
 
-Path_ = tuple[str, ...]
+Where = tuple[str, ...]
 """Where a parameter stands: the names of its groups, and its own."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -101,7 +101,7 @@ def _of_mapping(values: Mapping[str, Any]) -> Document:
 
 def _read_parameters(
     values: Any, script: Script | None, found: Findings
-) -> dict[Path_, Parameter]:
+) -> dict[Where, Parameter]:
     """All parameters, in W&B's order: sorted by name, nested ones within their group."""
     if not isinstance(values, Mapping) or not values:
         found.refuse(
@@ -115,9 +115,9 @@ def _read_parameters(
 
 
 def _read_group(
-    group: Mapping[Any, Any], above: Path_, script: Script | None, found: Findings
-) -> dict[Path_, Parameter]:
-    parameters: dict[Path_, Parameter] = {}
+    group: Mapping[Any, Any], above: Where, script: Script | None, found: Findings
+) -> dict[Where, Parameter]:
+    parameters: dict[Where, Parameter] = {}
     for name in sorted(group, key=str):
         path, entry = (*above, str(name)), group[name]
         inner = entry.get("parameters") if isinstance(entry, Mapping) else None
@@ -132,10 +132,10 @@ def _read_group(
 
 
 def _words(
-    parameters: Mapping[Path_, Parameter], script: Script | None, found: Findings
-) -> dict[str, Path_]:
+    parameters: Mapping[Where, Parameter], script: Script | None, found: Findings
+) -> dict[str, Where]:
     """Where each key stands in the file; two names of one setting are a fault."""
-    words: dict[str, Path_] = {}
+    words: dict[str, Where] = {}
     for path in parameters:
         word = ".".join(path)
         key = word if script else SHORT_NAMES.get(word, word)
@@ -146,7 +146,7 @@ def _words(
     return words
 
 
-def _renested(parts: Mapping[Path_, Any]) -> dict[str, Any]:
+def _renested(parts: Mapping[Where, Any]) -> dict[str, Any]:
     """Parameters in their groups, as W&B writes them."""
     nested: dict[str, Any] = {}
     for (*groups, word), part in parts.items():

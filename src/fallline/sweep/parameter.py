@@ -161,7 +161,7 @@ def _parts(
 
 def _value(where: str, value: Any, findings: Findings, script: bool) -> Any:
     """Text like 1e-4, which YAML 1.1 does not read as a number, is one for settings of ours."""
-    if script or not isinstance(value, str) or "e" not in value.lower():
+    if script or not isinstance(value, str) or not {"e", "."} & set(value.lower()):
         return value
     number = number_of(value)
     return value if number is None else findings.number(where, value)

@@ -236,6 +236,7 @@ def faults_of(error: ValidationError, prefix: str, known: list[str]) -> list[Fau
 def _unknown_setting(key: str, known: list[str]) -> Fault:
     """Its neighbours are the settings of its section; a word without one may be from any."""
     section, _, word = key.rpartition(".")
+    section = SHORT_NAMES.get(section, section).removesuffix(".name")  # optimizer.lr: optim.lr
     near = [name for name in known if name.rpartition(".")[0] == section]
     candidates = {name.rpartition(".")[2]: name for name in (near if section else known)}
     guess = did_you_mean(word, list(candidates))
