@@ -76,6 +76,10 @@ def test_what_cannot_be_done_is_refused_by_name_and_reason(
         ({"optim": {"parameters": {}}}, "states no distribution"),
         ({"schedule": {"values": ["linear", "onecycle"]}, "warmup": {"value": 0.1}}, "onecycle"),
         ({"seed": {"values": ["a"]}}, "seed"),
+        ({"seed": {"min": 0, "max": 2**60}}, "fewer than 2^53"),
+        ({"optim.lr_scale.bias": {"value": 64}}, "write optim.lr_scale: {values"),
+        ({"optim.lr_scale": {"values": [{"bais": 64}]}}, "'bias'"),
+        ({"optimizer": {"values": [["sgd"], None]}}, "should be a valid string"),
     ],
 )
 def test_values_that_no_run_accepts_are_refused_before_anything_starts(
@@ -97,6 +101,7 @@ def test_a_fault_of_a_range_is_reported_once_and_not_for_every_draw() -> None:
         {"distribution": "log_uniform_values", "min": 0.1, "max": 0.2},
         {"values": [0.1, 0.2], "probabilities": [0.5, 0.5]},
         {"distribution": "q_log_uniform_values", "min": 1, "max": 4},
+        {"distribution": "q_uniform", "min": 0.1, "max": 1, "q": 1e-9},
     ],
 )
 def test_a_grid_over_what_cannot_be_listed_is_refused(entry: dict[str, Any]) -> None:

@@ -187,6 +187,19 @@ def test_an_option_of_the_bases_own_optimizer_needs_no_name() -> None:
     assert "option of no optimizer" in text
 
 
+def test_rows_are_named_with_what_they_hold_where_that_decides() -> None:
+    optim = {
+        "name": {"values": ["sam", "sgd"]},
+        "base": {"values": ["sgd", "adam"]},
+        "momentum": {"min": 0.5, "max": 0.9},
+    }
+    sweep = searching(optim={"parameters": optim})
+    assert sweep.notes == (
+        "optim.momentum does nothing, and is left out, for sam with adam",
+        "optim.base does nothing, and is left out, for sgd",
+    )
+
+
 # lenient readings, each mentioned
 
 

@@ -21,8 +21,8 @@ from fallline.training.resolve import Layer, resolve, without_idle
 
 LEADS = ("model.name", "optim.name", "optim.base", "optim.rest")
 """Settings that name a row, and with it which options there are."""
-COMBINATIONS, POINTS = 256, 200
-"""At most so many combinations of rows and points are tried: a resolve takes 1 ms."""
+COMBINATIONS, ENDS, POINTS = 256, 3000, 200
+"""The most combinations of rows, ends of dimensions and points that are tried; 0.2 ms each."""
 UNLIKELY = 1e-6
 """Where a distribution without ends is cut for the check."""
 
@@ -47,7 +47,7 @@ class Corners:
         """Everything that a training would refuse, each once; `points` are the first ones."""
         nowhere = self.idle_everywhere()
         found = [*self._nameless, *map(self._no_option, nowhere)]
-        for values in self._ends():
+        for values in islice(self._ends(), ENDS):
             found += self._faults_at({k: v for k, v in values.items() if k not in nowhere})
         for point in islice(points, POINTS):
             if found:  # the points would only repeat it, each with a value of its own
@@ -66,8 +66,9 @@ class Corners:
         rows: dict[str, list[str]] = {}
         for lead, idle in zip(self._leads, self._idle, strict=True):
             for key in idle:
-                name = str(lead.get(f"{key.partition('.')[0]}.name", ""))
-                rows.setdefault(key, []).append(name)
+                section = key.partition(".")[0]
+                named = [w for w in lead if w.startswith(section) and w not in idle]
+                rows.setdefault(key, []).append(" with ".join(str(lead[w]) for w in named))
         return {key: list(dict.fromkeys(names)) for key, names in rows.items()}
 
     def _combinations(self) -> list[dict[str, Any]]:
@@ -111,6 +112,12 @@ class Corners:
         takers = [row.name for row in table if option in row.options.model_fields]
         noun = "optimizer" if section == "optim" else "model"
         meant = self._meant(section, option)
+        whole, _, kind = option.partition(".")
+        if whole == "lr_scale":
+            return Fault(
+                f"{key} cannot be a parameter by itself: optim.lr_scale is one setting",
+                next=f"write optim.lr_scale: {{values: [{{{kind}: 1.0}}, {{{kind}: 64.0}}]}}",
+            )
         return Fault(
             f"{key} is an option of no {noun} that this sweep can name",
             seen=named,

@@ -82,9 +82,8 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
         return _by_ends(name, entry, findings)
     keys = ", ".join(map(str, entry)) or "nothing"
     allowed = "value, values, min and max, or a distribution by name"
-    guess = next(
-        (did_you_mean(str(key), ("value", "values", "min", "max")) for key in entry), None
-    )
+    guesses = [did_you_mean(str(key), ("value", "values", "min", "max")) for key in entry]
+    guess = next(filter(None, guesses), None)
     findings.faults.append(
         Fault(
             f"parameter {name} states no distribution",
