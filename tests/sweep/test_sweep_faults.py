@@ -77,9 +77,15 @@ def test_what_cannot_be_done_is_refused_by_name_and_reason(
         ({"schedule": {"values": ["linear", "onecycle"]}, "warmup": {"value": 0.1}}, "onecycle"),
         ({"seed": {"values": ["a"]}}, "seed"),
         ({"seed": {"min": 0, "max": 2**60}}, "fewer than 2^53"),
-        ({"optim.lr_scale.bias": {"value": 64}}, "write optim.lr_scale: {values"),
-        ({"optim.lr_scale": {"values": [{"bais": 64}]}}, "'bias'"),
+        ({"optim.lr_scale.bais": {"value": 64}}, "did you mean optim.lr_scale.bias?"),
+        ({"optim.lr_scale": {"values": [{"bais": 64}]}}, "did you mean optim.lr_scale.bias?"),
+        ({"optim.lr_scale": {"values": [64]}}, "takes no value itself"),
         ({"optimizer": {"values": [["sgd"], None]}}, "should be a valid string"),
+        ({"optim": {"values": [{"name": "adam", "momentum": 0.9}]}}, "optim.momentum"),
+        (
+            {"optimizer": {"values": [{"name": "adam", "lr": 0.1}]}, "lr": {"value": 0.1}},
+            "two parameters are one setting: optim.lr",
+        ),
     ],
 )
 def test_values_that_no_run_accepts_are_refused_before_anything_starts(

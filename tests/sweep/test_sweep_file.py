@@ -117,6 +117,9 @@ def test_the_command_line_wins_over_the_file_and_may_not_set_what_is_searched() 
     assert (config.data.name, config.model.name) == ("synthetic", "mlp")
     with pytest.raises(ConfigError, match=r"optim\.lr is both set and searched"):
         read(HOMEWORK, layers=[parse_assignments(["lr=0.5"])])
+    pair = {"optim": {"values": [{"name": "sgd", "lr": 0.1}]}}
+    with pytest.raises(ConfigError, match=r"optim\.lr is both set and searched"):
+        read({"method": "grid", "parameters": pair}, layers=[parse_assignments(["lr=0.5"])])
 
 
 def test_everything_under_fallline_is_typed() -> None:
@@ -143,6 +146,23 @@ def test_everything_under_fallline_is_typed() -> None:
 )
 def test_a_time_is_text_or_seconds(text: Any, seconds: float) -> None:
     assert changed(fallline={"budget": {"time": text}}).extension.budget.time == seconds
+
+
+def test_a_whole_section_may_be_a_value() -> None:
+    sweep = searching("grid", **{"optim.lr_scale": {"values": [{"bias": 2.0}, {"head": 3.0}]}})
+    scales = [sweep.resolve(point).config.optim.lr_scale for point in sweep.grid]
+    assert [(scale.bias, scale.head) for scale in scales] == [(2.0, 1.0), (1.0, 3.0)]
+
+
+def test_settings_that_belong_together_are_the_values_of_their_section() -> None:
+    pairs = [{"name": "sgd", "lr": 0.1, "momentum": 0.9}, {"name": "adam", "lr": 0.003}]
+    sweep = searching("grid", optim={"values": pairs}, epochs={"values": [1, 2]})
+    configs = [sweep.resolve(point).config.optim for point in sweep.grid]
+    told = [(config.name, config.lr, config.options.get("momentum")) for config in configs]
+    assert told == [("sgd", 0.1, 0.9), ("adam", 0.003, None)] * 2
+    assert sweep.notes == ()
+    sweep = searching("grid", optim={"values": pairs}, **{"optim.nesterov": {"value": False}})
+    assert [sweep.apply(point)[1] for point in sweep.grid] == [(), ("optim.nesterov",)]
 
 
 # draws that do nothing

@@ -19,7 +19,7 @@ from fallline.optim.table import OPTIMIZERS
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Space, Uniform
 from fallline.training.resolve import Layer, resolve, without_idle
 
-LEADS = ("model.name", "optim.name", "optim.base", "optim.rest")
+LEADS = ("model", "model.name", "optim", "optim.name", "optim.base", "optim.rest")
 """Settings that name a row, and with it which options there are."""
 COMBINATIONS, ENDS, POINTS = 256, 3000, 200
 """The most combinations of rows, ends of dimensions and points that are tried; 0.2 ms each."""
@@ -66,9 +66,8 @@ class Corners:
         rows: dict[str, list[str]] = {}
         for lead, idle in zip(self._leads, self._idle, strict=True):
             for key in idle:
-                section = key.partition(".")[0]
-                named = [w for w in lead if w.startswith(section) and w not in idle]
-                rows.setdefault(key, []).append(" with ".join(str(lead[w]) for w in named))
+                taking = {word: name for word, name in lead.items() if word not in idle}
+                rows.setdefault(key, []).append(_named(taking, key.partition(".")[0]))
         return {key: list(dict.fromkeys(names)) for key, names in rows.items()}
 
     def _combinations(self) -> list[dict[str, Any]]:
@@ -106,18 +105,11 @@ class Corners:
 
     def _no_option(self, key: str) -> Fault:
         section, _, option = key.partition(".")
-        names = [str(lead.get(f"{section}.name", "")) for lead in self._leads]
-        named = ", ".join(dict.fromkeys(name for name in names if name)) or "the one of the base"
+        named = ", ".join(self._names(section)) or "the one of the base"
         table = OPTIMIZERS if section == "optim" else MODELS
         takers = [row.name for row in table if option in row.options.model_fields]
         noun = "optimizer" if section == "optim" else "model"
         meant = self._meant(section, option)
-        whole, _, kind = option.partition(".")
-        if whole == "lr_scale":
-            return Fault(
-                f"{key} cannot be a parameter by itself: optim.lr_scale is one setting",
-                next=f"write optim.lr_scale: {{values: [{{{kind}: 1.0}}, {{{kind}: 64.0}}]}}",
-            )
         return Fault(
             f"{key} is an option of no {noun} that this sweep can name",
             seen=named,
@@ -130,11 +122,23 @@ class Corners:
         short = SHORT_NAMES.get(option, "")
         if short.startswith(f"{section}."):
             return short
-        names = [str(lead.get(f"{section}.name", "")) for lead in self._leads]
+        names = self._names(section)
         table = OPTIMIZERS if section == "optim" else MODELS
-        rows = [row for row in table if not any(names) or row.name in names]
+        rows = [row for row in table if not names or row.name in names]
         guess = did_you_mean(option, [name for row in rows for name in row.options.model_fields])
         return f"{section}.{guess}" if guess and guess != option else None
+
+    def _names(self, section: str) -> list[str]:
+        """The rows that the space names, as far as it does."""
+        names = [_named(lead, section) for lead in self._leads]
+        return [name for name in dict.fromkeys(names) if name]
+
+
+def _named(lead: Mapping[str, Any], section: str) -> str:
+    """The rows of a section that a combination names: "sam with adam"."""
+    values = [value for word, value in lead.items() if word.partition(".")[0] == section]
+    names = [value.get("name", "") if isinstance(value, Mapping) else value for value in values]
+    return " with ".join(str(name) for name in names if name)
 
 
 def _merged(faults: Iterable[Fault]) -> list[Fault]:

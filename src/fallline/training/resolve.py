@@ -105,18 +105,20 @@ def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str
     """`last` without the row options that the rows it leads to do not take, and their keys.
 
     A search draws `optim.momentum` whichever optimizer it draws; for adam that draw is idle.
+    Options inside a mapping (`optim: {name: adam, momentum: 0.9}`) were meant, and stay.
     """
     settings: Settings = {}
     for layer in (*layers, last):
         _lay(settings, layer)
     nested = _nest({key: value for key, (value, _) in settings.items()})
     flat = dict(_flatten(last.values))
-    idle = tuple(key for key in flat if _is_idle(key, nested))
+    alone = {SHORT_NAMES.get(word, word) for word in last.values}
+    idle = tuple(key for key in flat if key in alone and _is_idle(key, nested))
     return Layer(last.origin, {k: v for k, v in flat.items() if k not in idle}), idle
 
 
 def _is_idle(key: str, nested: dict[str, Any]) -> bool:
-    section, _, option = key.partition(".")
+    section, _, option = key.rpartition(".")
     if section not in ("model", "optim") or option in _own_fields(section):
         return False
     given = {k: v for k, v in nested[section].items() if k not in _own_fields(section)}
