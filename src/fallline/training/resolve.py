@@ -105,18 +105,20 @@ def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str
     """`last` without the row options that the rows it leads to do not take, and their keys.
 
     A search draws `optim.momentum` whichever optimizer it draws; for adam that draw is idle.
+    Options inside a mapping (`optim: {name: adam, momentum: 0.9}`) were meant, and stay.
     """
     settings: Settings = {}
     for layer in (*layers, last):
         _lay(settings, layer)
     nested = _nest({key: value for key, (value, _) in settings.items()})
     flat = dict(_flatten(last.values))
-    idle = tuple(key for key in flat if _is_idle(key, nested))
+    alone = {SHORT_NAMES.get(word, word) for word in last.values}
+    idle = tuple(key for key in flat if key in alone and _is_idle(key, nested))
     return Layer(last.origin, {k: v for k, v in flat.items() if k not in idle}), idle
 
 
 def _is_idle(key: str, nested: dict[str, Any]) -> bool:
-    section, _, option = key.partition(".")
+    section, _, option = key.rpartition(".")
     if section not in ("model", "optim") or option in _own_fields(section):
         return False
     given = {k: v for k, v in nested[section].items() if k not in _own_fields(section)}
@@ -269,6 +271,7 @@ def faults_of(error: ValidationError, prefix: str, known: list[str]) -> list[Fau
 def _unknown_setting(key: str, known: list[str]) -> Fault:
     """Its neighbours are the settings of its section; a word without one may be from any."""
     section, _, word = key.rpartition(".")
+    section = SHORT_NAMES.get(section, section).removesuffix(".name")  # optimizer.lr: optim.lr
     near = [name for name in known if name.rpartition(".")[0] == section]
     candidates = {name.rpartition(".")[2]: name for name in (near if section else known)}
     guess = did_you_mean(word, list(candidates))
