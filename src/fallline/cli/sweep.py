@@ -63,7 +63,7 @@ def sweep(
     fallline sweep sweeps/homework.yaml --dry-run
     fallline board runs/homework            # TensorBoard on its trials
     """
-    from fallline.sweep.plan import show_plan
+    from fallline.sweep.dry_run import rehearse
     from fallline.sweep.run import run
     from fallline.training.resolve import parse_assignments
 
@@ -71,7 +71,7 @@ def sweep(
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
     place = _place(on, workers)
     if dry_run:
-        show_plan(file, data=data, settings=settings, seed=seed, on=place)
+        rehearse(file, data=data, settings=settings, seed=seed, on=place)
         return
     try:
         result = run(

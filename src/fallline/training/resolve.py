@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,9 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any
     return flat
 
 
-def _sections() -> set[str]:
-    return {key.rpartition(".")[0] for key in field_names() if "." in key}
+@cache
+def _sections() -> frozenset[str]:
+    return frozenset(key.rpartition(".")[0] for key in field_names() if "." in key)
 
 
 def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
