@@ -10,7 +10,7 @@
     ├── DeviceError       a device was asked for that is not there
     └── MissingExtra      an optional package is not installed
     Stop                  ends a training on purpose; carries a status, is never shown as an error
-    ├── Diverged          the loss or a gradient is not finite
+    ├── Diverged          a loss, a gradient's norm or a weight is not finite
     ├── Interrupted       a signal or the caller asked to stop
     └── Pruned            whoever watches the run has seen enough
 
@@ -131,7 +131,7 @@ class Stop(Exception):
 
 
 class Diverged(Stop):
-    """The loss or a gradient is not finite."""
+    """A loss, a measured norm of the gradient, or a weight to be saved is not finite."""
 
     status: Status = "diverged"
 

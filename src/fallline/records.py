@@ -29,6 +29,11 @@ class Record:
     train_seconds: float
     values: Mapping[str, float | str]
 
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether it holds an epoch's score on val."""
+        return self.event == "epoch" and "val/loss" in self.values
+
     def as_json(self) -> str:
         """One line of metrics.jsonl; a number that is not finite becomes null."""
         plain = {"event": self.event, "step": self.step, "epoch": self.epoch}
@@ -177,6 +182,10 @@ class RunFolder:
     def read_environment(self) -> dict[str, Any]:
         """environment.json as plain data."""
         return _read_object(self.environment)
+
+    def read_trial(self) -> dict[str, Any]:
+        """trial.json as plain data."""
+        return _read_object(self.trial)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every whole record; a last line that a kill cut short is passed over."""

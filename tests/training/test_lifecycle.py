@@ -223,7 +223,7 @@ def test_a_run_is_begun_gone_on_with_or_told_again(
     run = life(session=told)
     again = life(session=told)
     assert steps == [9, 9, 18, 9, 18]
-    assert run == again
+    assert run == again == life(session=Session("silent", prune))
     assert run.outcome.status == "completed"
     assert json.loads(run.folder.trial.read_text()) == {"trial": 3}
     assert capsys.readouterr() == ("", "")

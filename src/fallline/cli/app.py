@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fallline.cli.data import app as data_app
+from fallline.cli.sweep import sweep
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -26,6 +27,7 @@ app = typer.Typer(
     epilog="Start here:  fallline train --data digits    then:  fallline board",
 )
 app.add_typer(data_app, name="data")
+app.command()(sweep)
 
 
 class TableName(StrEnum):
@@ -109,14 +111,16 @@ def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
-    name: Annotated[str | None, typer.Argument(help="One optimizer, with its settings.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One optimizer or model, with its settings.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
 ) -> None:
     """Show a table: everything you may choose, in one line each."""
-    from fallline.cli.tables import print_optimizer, print_table
+    from fallline.cli.tables import print_row, print_table
 
-    if name and what is TableName.optimizers:
-        print_optimizer(name)
+    if name:
+        print_row(what.value, name)
     else:
         print_table(what.value, out)
 

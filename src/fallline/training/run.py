@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fallline.config import RunConfig
-from fallline.errors import RunError, Status, Stop
+from fallline.errors import Pruned, RunError, Status, Stop
 from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
@@ -28,7 +29,7 @@ from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
 from fallline.training.session import Session
 from fallline.training.state import config_digest, restore
-from fallline.training.watch import OnEval, Watch, tell_again
+from fallline.training.watch import OnEval, Watch
 
 ENDED: tuple[Status, ...] = ("completed", "diverged", "pruned")
 SECONDS_FOR_THE_LAST_LIFE = 60.0  # to save and leave, when whoever started it was killed
@@ -126,7 +127,7 @@ def begin_or_resume(
     with claimed(folder, wait=SECONDS_FOR_THE_LAST_LIFE):
         outcome = folder.read_outcome()
         if outcome is not None and outcome.status in ENDED:
-            tell_again(session.on_eval, map(Record.from_plain, folder.read_metrics()))
+            _tell_again(folder, session.on_eval)
             return Run(folder, read_config(folder), outcome)
         if folder.config.exists():
             return _go_on(folder, session)
@@ -149,6 +150,14 @@ def resume(path: str | Path, *, show: Show = "auto", on_eval: OnEval | None = No
 def _default_name(config: RunConfig) -> str:
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     return f"{now}-{config.model.name}-{config.optim.name}-{secrets.token_hex(4)}"
+
+
+def _tell_again(folder: RunFolder, on_eval: OnEval | None) -> None:
+    """Tells what a run was evaluated to that has ended: no verdict changes that."""
+    for record in map(Record.from_plain, folder.read_metrics()):
+        if on_eval is not None and record.is_evaluation:
+            with suppress(Pruned):
+                on_eval(record)
 
 
 def _refuse_ended(folder: RunFolder) -> None:

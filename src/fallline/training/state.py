@@ -26,6 +26,7 @@ def state_of(job: Job, progress: Progress, digest: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": job.model.state_dict(),
+        "judged": _judged(job),
         "optimizer": job.optimizer.state_dict(),
         "ema": job.ema.state_dict() if job.ema else None,
         "progress": progress.state_dict(),
@@ -33,6 +34,12 @@ def state_of(job: Job, progress: Progress, digest: str) -> dict[str, Any]:
         "config": digest,
         "fingerprint": job.images.fingerprint,
     }
+
+
+def judged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Of a checkpoint's state, the weights its run is judged by: averaged where there are any."""
+    averaged = state["ema"]["mean"] if state["ema"] else state["judged"]
+    return {**state["model"], **averaged}
 
 
 def restore(job: Job, progress: Progress, state: dict[str, Any], digest: str) -> None:
@@ -71,6 +78,14 @@ def config_digest(folder: RunFolder) -> str:
     train = {k: v for k, v in config.get("train", {}).items() if k not in _BESIDE_THE_WEIGHTS}
     bearing = {k: v for k, v in config.items() if k != "track"} | {"train": train}
     return hashlib.sha256(json.dumps(bearing, sort_keys=True).encode()).hexdigest()
+
+
+def _judged(job: Job) -> dict[str, torch.Tensor]:
+    """The weights that the optimizer averages, which are nowhere in its state as such."""
+    if not job.averages:
+        return {}
+    with job.judged_weights():
+        return {name: p.detach().clone() for name, p in job.model.named_parameters()}
 
 
 def _random_state(device: torch.device) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Step:
 
         Leaves in `gradients` how many were computed, with `measure` the first one's norm in
         `grad_norm`. Raises Diverged before any
-        weight has changed if the loss (on a CPU; elsewhere the caller looks later) is not finite.
+        weight has changed if the loss, or a norm that is computed anyway, is not finite (on a CPU;
+        elsewhere the caller looks later).
         """
         first: list[Tensor] = []
         self.gradients = 0
@@ -65,6 +66,8 @@ class Step:
             if self.on_cpu and not math.isfinite(loss.item()):
                 raise Diverged(f"the loss is {loss.item()}")
             norm = self._clip_or_measure(measure and not first)
+            if self.on_cpu and norm is not None and not math.isfinite(norm.item()):
+                raise Diverged(f"the norm of the gradient is {norm.item()}")
             if not first:
                 self.grad_norm = norm
                 first.extend((loss.detach(), count_right(logits.detach(), targets)))

@@ -124,8 +124,10 @@ class Watch:
 
     def _tell(self, record: Record) -> None:
         """Tells an evaluation; if that ends the run, what it has learned is saved before."""
+        if self.on_eval is None or not record.is_evaluation:
+            return
         try:
-            tell_again(self.on_eval, [record])
+            self.on_eval(record)
         except BaseException as error:
             if isinstance(error, Pruned) and record.step == self.job.total_steps:
                 return  # there is nothing left to stop
@@ -197,6 +199,7 @@ class Watch:
             "weight_norm": norm_of(self.job.model.parameters()).item(),
             "grad_norm": self.progress.grad_norm,
             "images_per_second": self._speed,
+            "gradients": self.progress.gradients,
             "optimizer": config.optim.name,
         }
 
@@ -217,13 +220,6 @@ class Watch:
     def _record(self, event: Any, values: dict[str, Any]) -> Record:
         seconds = self.progress.clock.read()
         return Record(event, self.progress.step, self._epoch_number(), seconds, values)
-
-
-def tell_again(on_eval: OnEval | None, records: Iterable[Record]) -> None:
-    """Calls `on_eval` with those of the records that are of an evaluated epoch."""
-    for record in records:
-        if on_eval is not None and record.event == "epoch" and "val/loss" in record.values:
-            on_eval(record)
 
 
 def evaluate_on(job: Job, batches: Batches, *, final: bool) -> Evaluation:
