@@ -117,7 +117,7 @@ def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str
 
 def _is_idle(key: str, nested: dict[str, Any]) -> bool:
     section, _, option = key.partition(".")
-    if section not in _ROW_SECTIONS or option in _own_fields(section):
+    if section not in ("model", "optim") or option in _own_fields(section):
         return False
     given = {k: v for k, v in nested[section].items() if k not in _own_fields(section)}
     name = nested[section].get("name", getattr(RunConfig(), section).name)
