@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from fallline.config import DataConfig
@@ -55,10 +53,9 @@ class RayTasks:
         check_nodes()
         self._threads, self._workers, self._per_device = threads, workers, per_device
         self._home: str = ray.get_runtime_context().get_node_id()
-        placed = {"num_cpus": 0, "scheduling_strategy": on_node(self._home)}
-        self._mailbox = ray.remote(Mailbox).options(**placed).remote()
+        self._mailbox = _mailbox_on(self._home)
         self._seen = 0  # letters
-        self._next = self._mailbox.look.remote(0, wait=True)
+        self._next: Any = self._mailbox.look.remote(0, wait=True)
         gpus = 1 / per_device if per_device else 0
         self._perform = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_perform)
         self._lives = itertools.count(1)
@@ -183,6 +180,12 @@ class RayTasks:
         return event
 
 
+def _mailbox_on(home: str) -> Any:
+    """The actor, on the coordinator's node: it lives as long as that."""
+    placed = {"num_cpus": 0, "scheduling_strategy": on_node(home)}
+    return ray.remote(Mailbox).options(**placed).remote()
+
+
 def _perform(
     attempt: Attempt, loan: Loan, blocks: list[Any], mailbox: Any, home: str
 ) -> tuple[Ended | Failed, Parcel | None]:
@@ -193,7 +196,7 @@ def _perform(
         ask=lambda content: ray.get(mailbox.ask.remote(life, content)),
     )
     at_home = ray.get_runtime_context().get_node_id() == home
-    return perform(attempt, loan, lambda: (ray.get(b) for b in blocks), post, at_home=at_home)
+    return perform(attempt, loan, lambda: map(ray.get, blocks), post, at_home=at_home)
 
 
 def _in_short(error: Exception) -> str:

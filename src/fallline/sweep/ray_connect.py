@@ -18,13 +18,13 @@ SECONDS_TO_ASK_NODES: Final = 60.0
 PORT: Final = 6379  # Ray's own default
 HOW_TO: Final = "docs/cluster.md shows a cluster from two machines in three commands"
 
-# Read by Ray when it is imported: nothing is told to anyone; a cluster that turns us away is asked 3
-# times, not 20; a dead node's last log lines, which would run through the leaderboard, stay away.
+# Read by Ray when it is imported: nothing is told to anyone; a cluster that turns us away is asked
+# 3 times, not 20; a dead node's last log lines stay out of the leaderboard.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
 try:
-    import ray
+    import ray as ray  # for the backend too, which cannot do without what is set above
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:
     raise MissingExtra("ray", "ray", "a sweep on Ray") from error
@@ -63,7 +63,8 @@ def on_node(identity: str) -> NodeAffinitySchedulingStrategy:
 
 def alive_nodes() -> list[dict[str, Any]]:
     """The nodes of the cluster that are there, as Ray describes them."""
-    return [node for node in ray.nodes() if node["Alive"]]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in nodes if node["Alive"]]
 
 
 def check_nodes() -> None:

@@ -6,12 +6,13 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fallline.data import ImageSet
+from fallline.data.imageset import Pixels
 from fallline.data.loan import Loan, borrow
 from fallline.records import Record
 from fallline.sweep.backend import Ended, Failed, Reported, Task
@@ -46,7 +47,8 @@ class Mailbox:
         """Takes a report and waits for the coordinator's answer to it."""
         if self._is_closed:
             return None
-        answer = self._answers[life] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._answers[life] = answer
         await self.post(life, content)
         return await answer
 
@@ -101,7 +103,7 @@ class Post:
 def perform(
     attempt: Attempt,
     loan: Loan,
-    blocks: Callable[[], Sequence[Any]],
+    blocks: Callable[[], Iterable[Pixels]],
     post: Post,
     *,
     at_home: bool,
@@ -180,7 +182,7 @@ class _Shelf:
 _SHELF: Final = _Shelf()
 
 
-def _images(loan: Loan, blocks: Callable[[], Sequence[Any]]) -> ImageSet:
+def _images(loan: Loan, blocks: Callable[[], Iterable[Pixels]]) -> ImageSet:
     if loan.fingerprint not in _SHELF.open:
         _SHELF.open = {loan.fingerprint: borrow(loan, blocks)}
     return _SHELF.open[loan.fingerprint]
