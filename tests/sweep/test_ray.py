@@ -40,10 +40,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def backend(cluster: Cluster) -> Iterator[Any]:
-    from fallline.sweep.ray import RayTasks
+    from fallline.sweep.ray import RayCluster
 
     deadline = time.monotonic() + PATIENCE_SECONDS
-    tasks = RayTasks(cluster.address)
+    tasks = RayCluster(cluster.address).open(Path(), 1, "auto")
     while tasks.slots < sum(node.is_up for node in cluster.nodes):
         assert time.monotonic() < deadline, "the second node did not come"
         time.sleep(0.1)
@@ -51,7 +51,7 @@ def backend(cluster: Cluster) -> Iterator[Any]:
     tasks.close(save=False)
 
 
-def task(out: Path, key: str, *, obeys: bool = False, **settings: Any) -> Task:
+def task(out: Path, key: str, *, obeys: bool = False, holdout: int = 100, **settings: Any) -> Task:
     """A training of about a second."""
     given = {
         "data": "digits",
@@ -61,6 +61,7 @@ def task(out: Path, key: str, *, obeys: bool = False, **settings: Any) -> Task:
         "tensorboard": False,
         "precision": "fp32",
         "track.every": 1,
+        "data.holdout": holdout,
     }
     resolved = resolve([preset_layer("steady"), Layer("test", given | settings)])
     plain = resolved.config.model_dump(mode="json")
@@ -137,7 +138,7 @@ def test_a_training_that_obeys_ends_at_exactly_the_evaluation_it_is_told_to(
 def test_what_a_training_raises_is_the_users_to_mend_and_comes_with_its_traceback(
     backend: Any, tmp_path: Path
 ) -> None:
-    backend.submit(task(tmp_path, "a", **{"data.holdout": 10**6}))
+    backend.submit(task(tmp_path, "a", holdout=10**6))
     (event,) = events_until(backend, ends=1)
     assert isinstance(event, Failed)
     assert event.kind == "user"
@@ -173,7 +174,7 @@ def test_a_node_that_is_killed_loses_no_finished_run_and_its_run_goes_on_elsewhe
     """It goes on from the last checkpoint that came home, as if it had never been stopped."""
     victim = cluster.nodes[1]
     assert victim.is_up
-    long = {"epochs": 16, "train.checkpoint_seconds": 0.5}
+    long: dict[str, Any] = {"obeys": False, "epochs": 16, "train.checkpoint_seconds": 0.5}
     for key in "ab":
         backend.submit(task(tmp_path, key))
     events_until(backend, ends=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from fallline.config import DataConfig
@@ -12,8 +13,9 @@ from fallline.data.loan import Loan, blocks_of, lend
 from fallline.errors import RunError
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
 from fallline.sweep.mirror import Mirror, Parcel
-from fallline.sweep.ray_connect import check_nodes, connect, on_node, ray, rooms
+from fallline.sweep.ray_connect import check_nodes, connect, has_gpus, on_node, ray, rooms
 from fallline.sweep.ray_node import Attempt, Mailbox, Post, perform
+from fallline.sweep.slots import usable_cores
 from fallline.track.terminal import drawn_progress
 from fallline.training.images import load_images
 
@@ -30,28 +32,50 @@ class _Running:
     result: Any
 
 
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster as the place where trainings run.
+
+    `address` is HOST:PORT of its head, None: Ray is started on this machine; `workers` is how many
+    run at a time, auto: as many as there is room for.
+    """
+
+    address: str | None = None
+    workers: int | Literal["auto"] = "auto"
+
+    def open(self, folder: Path, per_device: int, device: str) -> RayTasks:
+        """Joins the cluster; its GPUs are used where it has any and `device` allows it."""
+        is_ours = connect(self.address)
+        check_nodes()
+        shared = per_device if device.startswith(("auto", "cuda")) and has_gpus() else None
+        threads = 1
+        if self.address is None and self.workers != "auto":
+            threads = max(1, usable_cores() // self.workers)
+        return RayTasks(threads, self.workers, shared, closes_ray=is_ours)
+
+
 class RayTasks:
     """Runs each task as a Ray task, on whatever node has room.
 
     Run folders grow in the coordinator's `out`, wherever a task runs. Images reach a node once.
 
     Args:
-        address: HOST:PORT of a cluster that this machine is a node of; None: Ray starts here.
         threads: CPU threads of a training whose config does not say.
         workers: the most trainings at a time; auto: as many as fit.
         per_device: trainings that share a GPU; None: they use CPUs.
+        closes_ray: whether this process leaves Ray when the backend is closed.
     """
 
     def __init__(
         self,
-        address: str | None,
-        threads: int = 1,
-        workers: int | Literal["auto"] = "auto",
-        per_device: int | None = None,
+        threads: int,
+        workers: int | Literal["auto"],
+        per_device: int | None,
+        *,
+        closes_ray: bool,
     ) -> None:
-        self._is_ours = connect(address)
-        check_nodes()
         self._threads, self._workers, self._per_device = threads, workers, per_device
+        self._closes_ray = closes_ray
         self._home: str = ray.get_runtime_context().get_node_id()
         self._mailbox = _mailbox_on(self._home)
         self._seen = 0  # letters
@@ -111,7 +135,7 @@ class RayTasks:
             ray.cancel(running.result, force=True)
         ray.kill(self._mailbox)
         self._next, self._running = None, {}
-        if self._is_ours:
+        if self._closes_ray:
             ray.shutdown()
 
     def _fill(self) -> None:

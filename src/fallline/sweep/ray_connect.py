@@ -201,6 +201,11 @@ def _token_in_words() -> str:
     return f"the token is from {path}" if os.path.exists(path) else "there is no token"
 
 
+def has_gpus() -> bool:
+    """Whether any node has one."""
+    return any(node["Resources"].get("GPU") for node in alive_nodes())
+
+
 def rooms(threads: int, per_device: int | None) -> int:
     """How many trainings fit on the cluster now, of so many CPU threads or parts of a GPU."""
     fits: Counter[str] = Counter()

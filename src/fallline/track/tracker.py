@@ -36,7 +36,7 @@ class RunStart:
     @cached_property
     def trial(self) -> Mapping[str, Any]:
         """What the run is in a sweep or a comparison: trial.json; empty for other runs."""
-        return self.folder.read_trial()
+        return self.folder.read_trial() if self.folder.trial.exists() else {}
 
     @cached_property
     def past(self) -> list[Record]:

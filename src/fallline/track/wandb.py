@@ -91,7 +91,7 @@ class WandbTracker:
 
 @dataclass(frozen=True)
 class Access:
-    """What W&B can be asked with: its addresses (of the API, of the pages), the key, the entity."""
+    """What W&B is asked with: the addresses of its API and its pages, the key, the entity."""
 
     url: str
     pages: str
