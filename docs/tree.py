@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "fallline"
 README = ROOT / "README.md"
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 ORDER = (
-    "errors registry storage config records space data models optim track presets training "
+    "errors registry storage config records predictions space data models optim track presets training "
     "compare sweep contest report cli"
 )
 

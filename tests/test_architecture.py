@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "fallline"
 LAYERS = [  # a module imports only from rows above its own, or from its own package
     {"errors"},
     {"registry", "storage"},
-    {"config", "records", "space"},
+    {"config", "records", "predictions", "space"},
     {"data", "models", "optim", "track"},
     {"presets"},
     {"training", "compare"},

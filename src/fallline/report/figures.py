@@ -12,7 +12,7 @@ from fallline.report.metric import Metric
 
 Plain = dict[str, Any]
 COLOURS: Final = tuple(f"--series-{index}" for index in range(1, 8))
-"""Seven that colour-blind people can tell apart (Okabe and Ito 2008); page.css has them per theme."""
+"""Seven that colour-blind people can tell apart (Okabe and Ito 2008); themes are in page.css."""
 DASHES: Final = ("solid", "dash", "dot", "dashdot")
 AXIS_TITLES: Final = {"steps": "steps", "seconds": "training seconds"}
 
