@@ -14,7 +14,7 @@ SMALL = {
     "epochs": 4,
     "model": {"name": "convnet", "widths": [16, 16, 16]},
     "train": {"threads": 1, "precision": "fp32"},
-    "track": {"tensorboard": False},
+    "track": {"tensorboard": False, "pictures": False},
 }
 
 

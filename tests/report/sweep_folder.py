@@ -33,7 +33,7 @@ BASE = {
     "epochs": 3,
     "model": {"name": "mlp", "widths": [32]},
     "train": {"threads": 1, "precision": "fp32", "batch_size": 128},
-    "track": {"tensorboard": False},
+    "track": {"tensorboard": False, "pictures": False},
     "data": {"test_at_end": False},
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -30,6 +30,12 @@ class Task:
     origins: Mapping[str, str]
     trial: Mapping[str, Any]
     obeys: bool = False
+
+    def with_threads(self, threads: int) -> Task:
+        """The task with that many CPU threads, unless its config has chosen a number."""
+        train = self.config["train"]
+        chosen = {**train, "threads": train["threads"] or threads}
+        return replace(self, config={**self.config, "train": chosen})
 
 
 @dataclass(frozen=True)

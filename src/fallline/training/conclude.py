@@ -41,7 +41,8 @@ def conclude(
     answers = Predictions(word, split.rows, split.targets, scored.predicted, scored.losses)
     answers.write(folder.predictions)
     _keep_mistakes(folder, split, answers)
-    _show(job, split, answers, progress.step, tracker)
+    if job.config.track.pictures:
+        _show(job, split, answers, progress.step, tracker)
     return Verdict(val, test)
 
 
