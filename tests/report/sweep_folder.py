@@ -1,4 +1,4 @@
-"""A sweep's folder as the coordinator leaves it: real trainings, and copies of them by the hundred."""
+"""A sweep's folder as the coordinator leaves it: real trainings, and copies of them."""
 
 from __future__ import annotations
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from fallline.report import wording
 from fallline.report.configuration import Configuration
+from fallline.report.estimate import Estimate, over_images
 from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.sources import Source
+from fallline.report.standing import lead
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Answer:
     facts: tuple[Fact, ...]
 
 
-def answer_of(source: Source, ranked: tuple[Configuration, ...]) -> Answer:
-    """The answer for one run, or for the best of several."""
+def answer_of(
+    source: Source, ranked: tuple[Configuration, ...], edges: tuple[str, ...] = ()
+) -> Answer:
+    """The answer for one run, or for the best of several; `edges` are doubts about the space."""
     if len(source.runs) == 1:
         return _of_run(source.runs[0], source.metric)
-    return _of_runs(source, ranked)
+    return _of_runs(source, ranked, edges)
 
 
 def _of_run(run: Run, metric: Metric) -> Answer:
@@ -59,8 +63,6 @@ def _run_sentence(run: Run, judged: Metric) -> str:
 
 
 def _run_doubts(run: Run, judged: Metric) -> tuple[str, ...]:
-    from fallline.report.estimate import over_images
-
     doubts = []
     value, images = judged.of(run), run.images_scored(judged.split)
     if value is not None and images and judged.is_share:
@@ -100,10 +102,94 @@ def _run_facts(run: Run, judged: Metric) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _of_runs(source: Source, ranked: tuple[Configuration, ...]) -> Answer:
-    return Answer("", (), _states(source.runs))
+def _of_runs(source: Source, ranked: tuple[Configuration, ...], edges: tuple[str, ...]) -> Answer:
+    metric, first = source.metric, ranked[0] if ranked else None
+    if first is None or first.value is None:
+        return Answer("No run has a score yet.", (), _tally(source, ranked))
+    doubts = [*_next_best(ranked, metric), *_flattery(ranked, metric), *_not_completed(source)]
+    if any(run.settings.get("data.validate_on") == "test" for run in source.runs):
+        doubts.append(VALIDATED_ON_TEST)
+    sentence = _best_sentence(first, ranked, metric)
+    return Answer(sentence, (*doubts, *edges), _tally(source, ranked))
 
 
-def _states(runs: tuple[Run, ...]) -> tuple[Fact, ...]:
-    counted = Counter(run.state for run in runs)
-    return tuple(Fact(str(count), state) for state, count in counted.most_common())
+def _best_sentence(first: Configuration, ranked: tuple[Configuration, ...], metric: Metric) -> str:
+    assert first.value is not None
+    chosen = first.described
+    of = f"The best of {wording.count(len(ranked), 'configuration')}"
+    reached = f"{wording.value(metric, first.value.value, 1)} {metric.words}"
+    if len(ranked) == 1:
+        return f"{chosen} reaches {reached} in the mean over {len(first.runs)} seeds."
+    return f"{of} reaches {reached}: {chosen}."
+
+
+def _next_best(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
+    first = ranked[0]
+    assert first.value is not None
+    told = []
+    if first.value.half is not None:
+        ends = wording.interval(metric, first.value)
+        over = (
+            f"over {first.value.n} seeds"
+            if first.value.of == "seeds"
+            else f"from the {first.value.n:,} scored images alone; seeds may differ by more"
+        )
+        told.append(f"95 % interval {ends}, {over}.")
+    rivals = [c for c in ranked[1:] if c.sound and c.value]
+    if not rivals:
+        return told
+    ahead = lead(first, rivals[0], metric)
+    if ahead is None:
+        return told
+    name, by = rivals[0].described, wording.gap(metric, ahead.value)
+    if ahead.low is None or ahead.high is None:
+        told.append(f"The next, {name}, is {by} behind: one run each cannot tell that from noise.")
+    elif ahead.low > 0:
+        told.append(f"It beats the next, {name}, by {by} ({_ends(metric, ahead)}).")
+    else:
+        told.append(
+            f"It cannot be told apart from the next, {name}: the difference is {by} "
+            f"({_ends(metric, ahead)}), and intervals that hold 0 decide nothing."
+        )
+    return told
+
+
+def _ends(metric: Metric, estimate: Estimate) -> str:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    low, high = metric.scaled(estimate.low), metric.scaled(estimate.high)
+    return f"95 % interval {low:.2g} to {high:.2g}".replace("-", "−")
+
+
+def _flattery(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
+    """The best of many scores is above what it stands for."""
+    first = ranked[0]
+    if len(ranked) < 2:
+        return []
+    chosen = f"It was chosen as the best of {len(ranked):,} by this score, which flatters it"
+    if first.test is not None:
+        test = Metric("test/accuracy")
+        return [f"{chosen}; on test it reaches {wording.plus_minus(test, first.test)}."]
+    return [f"{chosen}; test was not touched."]
+
+
+def _not_completed(source: Source) -> list[str]:
+    counted = Counter(run.state for run in source.runs if run.state != "completed")
+    if not counted:
+        return []
+    told = wording.listed([f"{count} {state}" for state, count in counted.most_common()])
+    return [f"Of {wording.count(len(source.runs), 'run')}, {told}; all of them are in the table."]
+
+
+def _tally(source: Source, ranked: tuple[Configuration, ...]) -> tuple[Fact, ...]:
+    facts = []
+    if ranked and ranked[0].value:
+        best = ranked[0].value
+        facts.append(Fact(wording.plus_minus(source.metric, best), source.metric.words))
+    facts.append(Fact(f"{len(ranked):,}", "configurations"))
+    facts += [
+        Fact(f"{count:,}", f"runs {state}")
+        for state, count in Counter(run.state for run in source.runs).most_common()
+    ]
+    seconds = sum(run.train_seconds for run in source.runs)
+    return (*facts, Fact(wording.duration(seconds), "of training in all"))

@@ -38,6 +38,16 @@ class Configuration:
     sound: bool
 
     @property
+    def described(self) -> str:
+        """The title, and what was chosen where that is a number: trial 4: sgd, lr 0.1."""
+        settings = [(key, value) for key, value in self.settings.items() if value is not None]
+        if not self.runs[0].trial or not settings:
+            return self.title
+        more = ", …" if len(settings) > NAMED_IN_TITLE else ""
+        chosen = ", ".join(choice(key, value) for key, value in settings[:NAMED_IN_TITLE])
+        return f"{self.title}: {chosen}{more}"
+
+    @property
     def seconds(self) -> float:
         """Training seconds of a run, in the mean."""
         return sum(run.train_seconds for run in self.runs) / len(self.runs)
@@ -59,6 +69,11 @@ def written(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one to calculate with; True and False are words."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -117,10 +132,11 @@ def _title(run: Run, settings: Mapping[str, Any]) -> str:
     if not settings:
         names = (run.settings.get("model.name"), run.settings.get("optim.name"))
         return ", ".join(str(name) for name in names if name)
-    return ", ".join(_choice(k, v) for k, v in list(settings.items())[:NAMED_IN_TITLE])
+    return ", ".join(choice(k, v) for k, v in list(settings.items())[:NAMED_IN_TITLE])
 
 
-def _choice(key: str, value: Any) -> str:
+def choice(key: str, value: Any) -> str:
+    """A setting as people say it: sgd, lr 0.1."""
     name = short(key)
     return written(value) if name in ("optimizer", "model") else f"{name} {written(value)}"
 

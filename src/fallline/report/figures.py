@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fallline.report.curves import Axis, Curve
+from fallline.report.estimate import Estimate
 from fallline.report.metric import Metric
 
 Plain = dict[str, Any]
 COLOURS: Final = tuple(f"--series-{index}" for index in range(1, 8))
 """Seven that colour-blind people can tell apart (Okabe and Ito 2008); themes are in page.css."""
 DASHES: Final = ("solid", "dash", "dot", "dashdot")
-AXIS_TITLES: Final = {"steps": "steps", "seconds": "training seconds"}
+SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
+LONGEST_LABEL: Final = 34  # characters of a tick label
 
 
 @dataclass(frozen=True)
@@ -56,46 +57,32 @@ def layout(x: Plain, y: Plain, **more: Any) -> Plain:
     }
 
 
-def curve_view(curves: Sequence[Curve], axis: Axis, metric: Metric, title: str) -> Plain:
-    """Lines with their bands over steps or seconds."""
-    traces = [
-        trace for index, curve in enumerate(curves) for trace in _lines(curve, index, metric)
-    ]
-    axes = layout({"title": {"text": AXIS_TITLES[axis]}, "rangemode": "tozero"}, _y(metric, title))
-    axes["showlegend"] = len(curves) > 1
-    return {"data": traces, "layout": axes}
+def metric_axis(metric: Metric, title: str = "") -> Plain:
+    """An axis of the metric's values."""
+    axis = {"title": {"text": title or metric.words, "standoff": 12}}
+    shares = {"ticksuffix": " %", "minallowed": -2, "maxallowed": 102}  # room for a marker
+    return axis | shares if metric.is_share else axis
 
 
-def _y(metric: Metric, title: str) -> Plain:
-    return {"title": {"text": title}, "ticksuffix": " %" if metric.is_share else ""}
+def number_format(metric: Metric, variable: str) -> str:
+    """How a hover shows a value of the metric."""
+    return f"%{{{variable}:.2f}} %" if metric.is_share else f"%{{{variable}:.4g}}"
 
 
-def _lines(curve: Curve, index: int, metric: Metric) -> list[Plain]:
-    drawn = [metric.drawn(y) for y in curve.y]
-    number = "%{y:.2f} %" if metric.is_share else "%{y:.4g}"
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers" if len(drawn) <= 60 else "lines",
-        "name": curve.title,
-        "x": list(curve.x),
-        "y": drawn,
-        "line": {"color": colour(index), "dash": dash(index), "width": 2},
-        "marker": {"size": 5},
-        "hovertemplate": number + " at %{x:,.4~g}<extra>%{fullData.name}</extra>",
-        "legendgroup": str(index),
-    }
-    if not curve.low:
-        return [line]
-    band = {
-        "type": "scatter",
-        "x": [*curve.x, *reversed(curve.x)],
-        "y": [metric.drawn(y) for y in (*curve.high, *reversed(curve.low))],
-        "fill": "toself",
-        "fillcolor": f"{colour(index)}/0.16",
-        "line": {"width": 0},
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "legendgroup": str(index),
-    }
-    return [band, line]
+def error_bars(metric: Metric, estimates: Sequence[Estimate]) -> Plain:
+    """The intervals of estimates, as bars around their values."""
+    ends = [(e.value if e.low is None else e.low, e.high or e.value) for e in estimates]
+    up = [metric.scaled(h - e.value) for e, (_, h) in zip(estimates, ends, strict=True)]
+    down = [metric.scaled(e.value - low) for e, (low, _) in zip(estimates, ends, strict=True)]
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.6}
+
+
+def label(text: str) -> str:
+    """A text short enough for an axis; plotly reads some HTML, so its brackets are escaped."""
+    cut = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
+    return plain(cut)
+
+
+def plain(text: str) -> str:
+    """A text that plotly shows as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

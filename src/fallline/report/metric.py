@@ -61,4 +61,8 @@ class Metric:
 
     def drawn(self, value: float | None) -> float | None:
         """The value on an axis: percent for shares."""
-        return None if value is None else 100 * value if self.is_share else value
+        return None if value is None else self.scaled(value)
+
+    def scaled(self, value: float) -> float:
+        """A value or a difference in the unit of an axis."""
+        return 100 * value if self.is_share else value

@@ -28,7 +28,7 @@
       const [name, alpha] = node.split("/");
       return alpha ? rgba(value(name), alpha) : value(name);
     }
-    if (Array.isArray(node)) return typeof node[0] === "number" ? node.slice() : node.map(themed);
+    if (Array.isArray(node)) return typeof node[0] === "number" && typeof node.at(-1) === "number" ? node.slice() : node.map(themed);
     if (node && typeof node === "object") return Object.fromEntries(Object.entries(node).map(([k, v]) => [k, themed(v)]));
     return node;
   };
@@ -141,7 +141,7 @@
 
   const filter = document.getElementById("filter");
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  let brushed = () => true; // what the parallel coordinates let through
+  let brushed = () => true; // which rows the parallel coordinates let through
   const sift = () => {
     const words = (filter?.value || "").toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -155,6 +155,7 @@
     if (count) count.textContent = `${shown} of ${rows.length} runs`;
   };
   filter?.addEventListener("input", sift);
+  document.addEventListener("brushed", (event) => { brushed = event.detail; sift(); });
   sift();
 
   document.addEventListener("click", async (event) => {

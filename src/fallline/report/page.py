@@ -30,11 +30,12 @@ def page(document: Document, generator: str) -> str:
             document=document,
             generator=generator,
             figures={figure.name: _drawn(figure) for figure in document.figures},
+            parallel=_parallel(document),
             rows=[
                 [row.reason, row.folder, row.command, row.settings] for row in document.table.rows
             ],
             style=_asset("page.css"),
-            script=_asset("page.js"),
+            script=_asset("page.js") + _asset("parallel.js"),
             library=base64.b64encode(plotly_script()).decode() if document.figures else "",
             nonce=secrets.token_urlsafe(16),
             wording=wording,
@@ -44,6 +45,19 @@ def page(document: Document, generator: str) -> str:
 
 def _drawn(figure: Figure) -> dict[str, Any]:
     return {"views": figure.views, "height": figure.height}
+
+
+def _parallel(document: Document) -> dict[str, Any] | None:
+    """The parallel coordinates, whose lines name rows of the table by number."""
+    if document.effects is None:
+        return None
+    place = {row.folder: index for index, row in enumerate(document.table.rows)}
+    drawn = document.effects.parallel
+    lines = [
+        [line.places, line.strength, line.title, [place[folder] for folder in line.folders]]
+        for line in drawn.lines
+    ]
+    return {"axes": [[axis.title, axis.ticks] for axis in drawn.axes], "lines": lines}
 
 
 @cache

@@ -15,6 +15,7 @@ import numpy as np
 from fallline.errors import RunError
 from fallline.predictions import Predictions
 from fallline.records import RunFolder
+from fallline.report import wording
 from fallline.report.estimate import Estimate, over_images
 from fallline.report.run import Run
 
@@ -66,6 +67,7 @@ class Winner:
         scores: per class, worst first.
         pairs: the most frequent confusions.
         mistakes: the worst ones, worst first.
+        right: the share of right answers.
     """
 
     run: Run
@@ -76,6 +78,15 @@ class Winner:
     scores: tuple[ClassScore, ...]
     pairs: tuple[Confused, ...]
     mistakes: tuple[Mistake, ...]
+    right: Estimate
+
+    @property
+    def lead(self) -> str:
+        """Whose answers these are, and how many were right."""
+        return (
+            f"{self.run.name}, on the {self.split} split: {wording.percent(self.right.value)} of "
+            f"{self.right.n:,} images right."
+        )
 
 
 def winner_of(run: Run) -> Winner | None:
@@ -101,6 +112,7 @@ def winner_of(run: Run) -> Winner | None:
         _scores(matrix, classes),
         _pairs(matrix, classes),
         _mistakes(run, answers, classes),
+        over_images(float((answers.labels == answers.predicted).mean()), len(answers.labels)),
     )
 
 

@@ -62,6 +62,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}{THIN}h {minutes % 60:02d}{THIN}min"
 
 
+def loss(number: float) -> str:
+    """A loss of one image: 3.2."""
+    return f"{number:.1f}"
+
+
+def number(value: float) -> str:
+    """Any number in four digits."""
+    return f"{value:.4g}"
+
+
 def count(number: int, noun: str) -> str:
     """A number of things: 1 run, 2,048 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

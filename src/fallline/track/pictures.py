@@ -70,7 +70,7 @@ def mistakes_picture(
 
 
 def column(images: np.ndarray) -> bytes:
-    """The images `uint8 (n, H, W, C)` one below the other as a PNG, each at most 96 pixels wide."""
+    """The images `uint8 (n, H, W, C)` one below the other, as a PNG at most 96 pixels wide."""
     from PIL import Image
 
     count, height, width, channels = images.shape
