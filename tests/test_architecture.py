@@ -26,7 +26,7 @@ FENCES = {  # where each heavy library may be imported
     "sklearn": {"data/builtin.py"},
     "tensorboard": {"track/tensorboard.py", "track/board.py"},
     "wandb": {"track/wandb.py"},
-    "matplotlib": {"track/pictures.py"},
+    "matplotlib": {"track/pictures.py", "report/drawings.py"},
     "pytorch_optimizer": {"optim/library.py"},
     "ray": {"sweep/ray.py"},
     "plotly": {"report/figures.py"},

@@ -87,6 +87,30 @@ class Browser:
             assert time.monotonic() < until, "it did not come about"
             time.sleep(0.05)
 
+    def draw_all(self) -> None:
+        """Scrolls past every figure, as a reader does, until all are drawn."""
+        undrawn = (
+            "const left = [...document.querySelectorAll('[data-figure]')]"
+            ".filter(f => !f.querySelector('.main-svg'));"
+            "left[0]?.scrollIntoView({block: 'center'}); return left.length"
+        )
+        self.wait_for(lambda: self.run(undrawn) == 0)
+        self.run("scrollTo(0, 0)")
+
+    def frames_while_scrolling(self) -> list[float]:
+        """Milliseconds between frames while the page scrolls from top to bottom."""
+        script = """
+            const done = arguments[0], gaps = [];
+            let last = performance.now(), at = 0;
+            const step = (now) => {
+                gaps.push(now - last); last = now; at += 60; scrollTo(0, at);
+                const whole = document.documentElement.scrollHeight;
+                at < whole ? requestAnimationFrame(step) : done(gaps);
+            };
+            requestAnimationFrame(step);
+        """
+        return list(self.driver.execute_async_script(script))
+
     def picture(self, file: Path, selector: str | None = None) -> None:
         """Takes a picture of what can be seen, or of one element."""
         if selector is None:

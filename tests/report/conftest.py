@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, DRIVER, Browser
+from sweep_folder import make_sweep
 
 from fallline import train
 
@@ -33,3 +34,9 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small training on digits."""
     out = tmp_path_factory.mktemp("runs")
     return train(data="digits", settings=SMALL, out=out, name="one", show="quiet").path
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of eight trials, most of two seeds, one diverged, one pruned."""
+    return make_sweep(tmp_path_factory.mktemp("sweeps"))

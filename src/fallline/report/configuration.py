@@ -39,13 +39,13 @@ class Configuration:
 
     @property
     def described(self) -> str:
-        """The title, and what was chosen where that is a number: trial 4: sgd, lr 0.1."""
+        """The title, and what was chosen where that is a number: trial 4 (sgd, lr 0.1)."""
         settings = [(key, value) for key, value in self.settings.items() if value is not None]
         if not self.runs[0].trial or not settings:
             return self.title
         more = ", …" if len(settings) > NAMED_IN_TITLE else ""
         chosen = ", ".join(choice(key, value) for key, value in settings[:NAMED_IN_TITLE])
-        return f"{self.title}: {chosen}{more}"
+        return f"{self.title} ({chosen}{more})"
 
     @property
     def seconds(self) -> float:
@@ -138,7 +138,9 @@ def _title(run: Run, settings: Mapping[str, Any]) -> str:
 def choice(key: str, value: Any) -> str:
     """A setting as people say it: sgd, lr 0.1."""
     name = short(key)
-    return written(value) if name in ("optimizer", "model") else f"{name} {written(value)}"
+    if name in ("optimizer", "model"):
+        return written(value)
+    return f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {written(value)}"
 
 
 def _estimate(runs: Iterable[Run], metric: Metric) -> Estimate | None:

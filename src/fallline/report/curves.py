@@ -56,11 +56,11 @@ def mean_curve(configuration: Configuration, series: str, axis: Axis) -> Curve:
     lines = [line for run in done if (line := _points(run.epochs, series, axis))]
     if len(lines) < 2:
         run = done[0]
-        return run_curve(run, series, axis, configuration.described)
+        return run_curve(run, series, axis, configuration.title)
     columns = list(zip(*lines, strict=False))
     estimates = [over_seeds([point[1] for point in column]) for column in columns]
     return Curve(
-        configuration.described,
+        configuration.title,
         tuple(math.fsum(p[0] for p in column) / len(column) for column in columns),
         tuple(e.value for e in estimates),
         tuple(e.value if e.low is None else e.low for e in estimates),

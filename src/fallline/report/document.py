@@ -106,7 +106,7 @@ def document_of(source: Source) -> Document:
         answer=answer_of(source, ranked, effects.edges if effects else ()),
         standings=standings(ranked[:MOST_STANDINGS], metric) if several else (),
         configurations=len(ranked),
-        ranking=(ranking_figure(ranked, metric), search_figure(ranked, metric)) if several else (),
+        ranking=_ranking(ranked, metric) if several else (),
         curves=_curves(source, ranked),
         effects=effects,
         importance=importance_figure(effects) if effects else None,
@@ -116,6 +116,11 @@ def document_of(source: Source) -> Document:
         answers=winner_figures(winner) if winner else (),
         methods=methods_of(source, _command(source, ranked)),
     )
+
+
+def _ranking(ranked: tuple[Configuration, ...], metric: Metric) -> tuple[Figure, ...]:
+    places = ranking_figure(ranked, metric)
+    return places, search_figure(ranked, metric, places.height)
 
 
 def _curves(source: Source, ranked: tuple[Configuration, ...]) -> tuple[Figure, ...]:

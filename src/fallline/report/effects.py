@@ -113,18 +113,18 @@ def _effect(ranked: Sequence[Configuration], key: str) -> Effect:
     scale = Scale.of([c.settings[key] for c in having])
     points = [(c.settings[key], c.value.value, c.described) for c in having if c.value]
     without = [(c.settings[key], c.described) for c in having if not c.value]
-    return Effect(key, scale, tuple(points), tuple(without), _edge(having, key, scale))
+    return Effect(key, scale, tuple(points), tuple(without), _edge(having, key))
 
 
-def _edge(having: Sequence[Configuration], key: str, scale: Scale) -> str:
+def _edge(having: Sequence[Configuration], key: str) -> str:
     """A sentence if the winner's value is the smallest or the largest that was tried."""
-    distinct = {written(c.settings[key]) for c in having}
-    if scale.kind == "category" or len(distinct) < 3 or not having[0].sound:
+    values = [c.settings[key] for c in having]
+    if not all(map(is_number, values)) or len(set(values)) < 3 or not having[0].sound:
         return ""
-    best = having[0].settings[key]
-    if best not in (scale.low, scale.high):
+    best = values[0]
+    if best not in (min(values), max(values)):
         return ""
-    end = "smallest" if best == scale.low else "largest"
+    end = "smallest" if best == min(values) else "largest"
     return (
         f"The best {short(key)}, {written(best)}, is the {end} that was tried: "
         "a better one may lie beyond it."
@@ -134,7 +134,7 @@ def _edge(having: Sequence[Configuration], key: str, scale: Scale) -> str:
 def _parallel(ranked: Sequence[Configuration], keys: Sequence[str], metric: Metric) -> Parallel:
     scales = [Scale.of([c.settings.get(key) for c in ranked]) for key in keys]
     drawn = [metric.drawn(c.value.value if c.value else None) for c in ranked]
-    last = Scale.of(drawn)
+    last = Scale.linear(drawn)
     unit = f", {metric.unit}" if metric.unit else ""
     axes = [ParallelAxis(short(k), s.ticks) for k, s in zip(keys, scales, strict=True)]
     axes.append(ParallelAxis(metric.words + unit, last.ticks))

@@ -71,9 +71,8 @@ def number_format(metric: Metric, variable: str) -> str:
 
 def error_bars(metric: Metric, estimates: Sequence[Estimate]) -> Plain:
     """The intervals of estimates, as bars around their values."""
-    ends = [(e.value if e.low is None else e.low, e.high or e.value) for e in estimates]
-    up = [metric.scaled(h - e.value) for e, (_, h) in zip(estimates, ends, strict=True)]
-    down = [metric.scaled(e.value - low) for e, (low, _) in zip(estimates, ends, strict=True)]
+    up = [0 if e.high is None else max(0.0, metric.scaled(e.high - e.value)) for e in estimates]
+    down = [0 if e.low is None else max(0.0, metric.scaled(e.value - e.low)) for e in estimates]
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.6}
 
 

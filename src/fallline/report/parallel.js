@@ -92,7 +92,8 @@
     changed();
   };
   const drag = (event, axis, hit) => {
-    const at = (moved) => place(moved.clientY - box.getBoundingClientRect().top);
+    const snapped = (share) => (share > 0.97 ? 1 : share < 0.03 ? 0 : share);
+    const at = (moved) => snapped(place(moved.clientY - box.getBoundingClientRect().top));
     const start = at(event);
     const follow = (moved) => {
       const now = at(moved);

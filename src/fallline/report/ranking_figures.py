@@ -29,11 +29,13 @@ def ranking_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
         "type": "scatter",
         "mode": "markers",
         "x": [metric.drawn(value.value) for value in values],
-        "y": [label(c.described) for c in shown],
+        "y": [label(c.title) for c in shown],
         "error_x": error_bars(metric, values) | {"color": "--series-1", "width": 5},
         "marker": {"size": 10, "color": "--series-1"},
-        "customdata": [f"{value.n} {value.of}" for value in values],
-        "hovertemplate": f"%{{y}}: {number_format(metric, 'x')}<extra>%{{customdata}}</extra>",
+        "customdata": [
+            f"{plain(c.described)}<br>{c.value.n} {c.value.of}" for c in shown if c.value
+        ],
+        "hovertemplate": f"{number_format(metric, 'x')}<extra>%{{customdata}}</extra>",
     }
     y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
     caption = {
@@ -45,11 +47,15 @@ def ranking_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
     more = f" {len(shown)} of {len(ranked):,} are shown." if len(ranked) > len(shown) else ""
     view = {"data": [points], "layout": layout(metric_axis(metric), y, showlegend=False)}
     return Figure(
-        "ranking", f"Best first: {metric.words}", caption + more, {"": view}, 90 + 30 * len(shown)
+        "ranking",
+        f"Best first: {metric.words}",
+        caption + more,
+        {"": view},
+        max(260, 80 + 28 * len(shown)),
     )
 
 
-def search_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
+def search_figure(ranked: Sequence[Configuration], metric: Metric, height: int) -> Figure:
     """Every run in the order they began, with the best so far as a line."""
     measured = [
         (str(run.environment.get("started", "")), run.name, value, run.state)
@@ -89,4 +95,4 @@ def search_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
     x = {"title": {"text": "runs, in the order they began"}}
     view = {"data": [runs, line], "layout": layout(x, metric_axis(metric))}
     caption = "Crosses are runs that did not complete. A line that still rises asks for more runs."
-    return Figure("search", "How the search went", caption, {"": view})
+    return Figure("search", "How the search went", caption, {"": view}, height)

@@ -11,6 +11,7 @@ from fallline.report.configuration import is_number, written
 
 LOG_FROM: Final = 20.0  # the largest is so many times the smallest
 TICKS: Final = 5
+MOST_CATEGORIES: Final = 4  # numbers; that few were chosen from a list
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,21 @@ class Scale:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Scale:
-        """The scale that suits the values; None among them has no place."""
+        """The scale that suits a setting's values; None among them has no place."""
         known = [value for value in values if value is not None]
         if not known or not all(map(is_number, known)):
-            distinct = dict.fromkeys(written(value) for value in known)
-            return cls("category", 0, 1, tuple(sorted(distinct)))
+            return cls("category", 0, 1, tuple(sorted({written(value) for value in known})))
+        if len(set(known)) <= MOST_CATEGORIES:
+            return cls("category", 0, 1, tuple(written(value) for value in sorted(set(known))))
         low, high = float(min(known)), float(max(known))
         kind: Literal["linear", "log"] = "log" if low > 0 and high / low >= LOG_FROM else "linear"
         return cls(kind, low, high, ())
+
+    @classmethod
+    def linear(cls, values: Sequence[float | None]) -> Scale:
+        """The linear scale of a measurement."""
+        known = [value for value in values if value is not None] or [0.0]
+        return cls("linear", min(known), max(known), ())
 
     def place(self, value: Any) -> float | None:
         """Where a value stands, 0 to 1."""

@@ -39,7 +39,7 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) ->
     Returns `uint8 (H, W, 3)`. A cell's colour and number are its share of the row (percent): right
     answers blue, mistakes orange, whose colour grows with the root, so that rare ones show.
     """
-    with _drawing():
+    with drawing():
         return _confusion(
             np.asarray(matrix), [_short(name) for name in classes], _short(title, 90)
         )
@@ -65,7 +65,7 @@ def mistakes_picture(
     names = [_short(name, LONGEST_CAPTION) for name in classes]
     told = zip(true, predicted, losses, strict=True)
     captions = [(names[t], names[p], float(loss)) for t, p, loss in told]
-    with _drawing():
+    with drawing():
         return _mistakes(np.asarray(images), captions)
 
 
@@ -198,7 +198,7 @@ def _tile(axes: Any, image: np.ndarray, true: str, predicted: str, loss: float) 
 
 
 @contextmanager
-def _drawing() -> Iterator[None]:
+def drawing() -> Iterator[None]:
     """matplotlib with its own defaults: the user's style file may ask for LaTeX.
 
     A letter that no font has is drawn as a box. What matplotlib says about fonts (that it looks
