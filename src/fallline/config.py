@@ -76,6 +76,16 @@ class ModelConfig(RowSection):
     name: str = "convnet"
 
 
+class LrScaleConfig(Section):
+    """Factors on `optim.lr` for the kinds of parameters."""
+
+    matrix: NonNegative = Field(1.0, description="factor on lr for weights of two dimensions")
+    filter: NonNegative = Field(1.0, description="factor on lr for weights of convolutions")
+    head: NonNegative = Field(1.0, description="factor on lr for the last layer's weights")
+    norm: NonNegative = Field(1.0, description="factor on lr for the scales of norms")
+    bias: NonNegative = Field(1.0, description="factor on lr for biases, those of norms too")
+
+
 class OptimConfig(RowSection):
     """The optimizer: a row of `fallline list optimizers` and its options."""
 
@@ -83,9 +93,7 @@ class OptimConfig(RowSection):
     lr: Positive | None = Field(None, description="peak learning rate; default: the row's")
     weight_decay: NonNegative | None = Field(None, description="default: the row's")
     decay_norm_and_bias: bool = Field(False, description="decay biases and norms as well")
-    lr_scale: dict[Literal["matrix", "filter", "head", "norm", "bias"], NonNegative] = Field(
-        {}, description="factor on lr for a kind of parameter, e.g. {bias: 64}"
-    )
+    lr_scale: LrScaleConfig = LrScaleConfig()
 
 
 class ScheduleConfig(Section):
@@ -160,6 +168,7 @@ SHORT_NAMES = {
     "data": "data.name",
     "image_size": "data.image_size",
     "model": "model.name",
+    "optim": "optim.name",
     "optimizer": "optim.name",
     "lr": "optim.lr",
     "learning_rate": "optim.lr",

@@ -194,6 +194,10 @@ class RunFolder:
         """environment.json as plain data."""
         return _read_object(self.environment)
 
+    def read_trial(self) -> dict[str, Any]:
+        """trial.json as plain data."""
+        return _read_object(self.trial)
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every whole record; a last line that a kill cut short is passed over."""
         return list(self._whole_records())

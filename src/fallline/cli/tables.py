@@ -31,15 +31,16 @@ def print_table(what: str, runs: Path) -> None:
 
 def print_optimizer(name: str) -> None:
     """Prints one optimizer: what it is, what may be set, what a search tries."""
-    from fallline.optim.schema import options_schema
+    from fallline.optim.schema import options_schema, search_space
     from fallline.optim.table import row
 
     optimizer = row(name)
     console = Console(highlight=False)
     console.print(Text(f"{name}: {optimizer.summary}"))
     console.print(Text(f"{optimizer.paper}; {optimizer.gradients_per_step:g} gradients per step"))
+    space = search_space(name)
     lines = [
-        (f"optim.{option}", str(field.default), str(optimizer.space.get(option, "")))
+        (f"optim.{option}", str(field.default), str(space.get(option, "")))
         for option, field in options_schema(name, {}).model_fields.items()
     ]
     print_grid(("setting", "default", "a search tries"), lines)

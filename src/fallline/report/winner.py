@@ -1,6 +1,4 @@
-"""The winner image by image: which classes it takes for which, how good it is at each, and where
-it was most wrong.
-"""
+"""The winner image by image: what it takes for what, how good it is at each class, its mistakes."""
 
 from __future__ import annotations
 
