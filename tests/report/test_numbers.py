@@ -20,12 +20,14 @@ from fallline.predictions import Predictions
 from fallline.report.configuration import Configuration, ranking, varied_settings
 from fallline.report.document import Document, document_of
 from fallline.report.effects import effects_of
-from fallline.report.estimate import Estimate, difference, over_images, over_seeds
+from fallline.report.estimate import Estimate, lead, over_images, over_seeds
 from fallline.report.importance import importances
+from fallline.report.methods import Methods
 from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.scale import Scale
 from fallline.report.sources import Source, read_source
+from fallline.report.table import Grid
 from fallline.report.tables import csv_tables
 
 ACCURACY = Metric()
@@ -37,6 +39,12 @@ def read(*paths: Path) -> Source:
 
 def report(*paths: Path) -> Document:
     return document_of(read(*paths))
+
+
+def cells(grid: Grid, title: str) -> list[Any]:
+    """A column of a table."""
+    place = [column.title for column in grid.columns].index(title)
+    return [row[place].key for row in grid.rows]
 
 
 def copy(run: Path, target: Path) -> Path:
@@ -84,9 +92,12 @@ def test_a_sweep_is_answered_with_the_winner_its_rival_and_every_doubt(sweep: Pa
     doubts = " ".join(document.answer.doubts)
     for part in ("over 2 seeds", "the next", "flatters it; test was not touched", "1 diverged"):
         assert part in doubts
-    assert document.standings[0].verdict == "best"
-    assert {s.verdict for s in document.standings[-2:]} == {"1 pruned", "1 diverged"}
-    assert document.methods.command == "fallline sweep digits.yaml --data digits"
+    verdicts = cells(document.grids["ranking"], "more than noise?")
+    assert verdicts[0] == "best"
+    assert set(verdicts[-2:]) == {"1 pruned", "1 diverged"}
+    (methods,) = document.sections[-1].blocks
+    assert isinstance(methods, Methods)
+    assert methods.command == "fallline sweep digits.yaml --data digits"
     assert len(document.table.rows) == 14
 
 
@@ -99,7 +110,7 @@ def test_several_runs_that_differ_in_settings_are_ranked_by_what_differs(
         rewrite(run / "config.json", optim=config["optim"] | {"lr": lr})
     document = report(tmp_path)
     assert document.subject == "Several runs"
-    assert {s.configuration.title for s in document.standings} == {"lr 0.1", "lr 0.2"}
+    assert set(cells(document.grids["ranking"], "configuration")) == {"lr 0.1", "lr 0.2"}
     assert len(report(digits_run, sweep).table.rows) == 15
 
 
@@ -139,13 +150,15 @@ def test_the_mistakes_are_the_images_the_run_was_wrong_on(digits_run: Path) -> N
     assert winner.counts is not None
     assert winner.counts.sum() == len(answers.labels)
     images = load("digits").train.images
-    assert len(winner.mistakes) == min(24, int((answers.labels != answers.predicted).sum())) > 0
-    for at, mistake in zip(answers.worst(), winner.mistakes, strict=True):
+    assert (
+        len(winner.mistakes.shown) == min(24, int((answers.labels != answers.predicted).sum())) > 0
+    )
+    for at, mistake in zip(answers.worst(), winner.mistakes.shown, strict=True):
         shown = Image.open(io.BytesIO(base64.b64decode(mistake.picture.partition(",")[2])))
         assert np.array_equal(np.asarray(shown), images[answers.rows[at]][..., 0])
         assert mistake.true == str(answers.labels[at])
         assert mistake.predicted == str(answers.predicted[at])
-    losses = [mistake.loss for mistake in winner.mistakes]
+    losses = [mistake.loss for mistake in winner.mistakes.shown]
     assert losses == sorted(losses, reverse=True)
 
 
@@ -156,9 +169,9 @@ def test_a_run_without_readable_answers_has_no_winner_section(
     (run / "mistakes.png").write_bytes(b"no picture")
     winner = report(run).winner
     assert winner is not None
-    assert {mistake.picture for mistake in winner.mistakes} == {""}
+    assert {mistake.picture for mistake in winner.mistakes.shown} == {""}
     (run / "predictions.npz").write_bytes(b"PK")
-    assert "winner" not in report(run).sections
+    assert "winner" not in [section.name for section in report(run).sections]
 
 
 def test_intervals_are_students_and_wilsons() -> None:
@@ -173,11 +186,13 @@ def test_intervals_are_students_and_wilsons() -> None:
 def test_a_difference_of_shared_seeds_is_taken_seed_by_seed() -> None:
     base = [0.1, 0.5, 0.9]
     ahead = [value + 0.01 for value in base]
-    paired = difference(ahead, base, paired=True)
-    apart = difference(ahead, base, paired=False)
+    paired = lead(dict(enumerate(ahead)), dict(enumerate(base)))
+    assert paired is not None
     assert paired.low is not None
-    assert apart.low is not None
-    assert paired.low > 0 > apart.low
+    assert paired.low > 0
+    apart = lead(dict(enumerate(ahead)), dict(enumerate(base, 10)))
+    assert apart is not None
+    assert apart.low is None
     assert paired.value == pytest.approx(apart.value)
 
 
@@ -239,4 +254,4 @@ def test_no_cell_of_a_csv_table_is_read_as_a_formula(digits_run: Path, tmp_path:
     tables = csv_tables(report(run))
     assert "'=HYPERLINK(1)" in tables["classes"]
     assert "\n=" not in tables["confusion"]
-    assert set(tables) == {"runs", "classes", "confusion"}
+    assert set(tables) == {"runs", "classes", "confusion", "confusions"}

@@ -149,7 +149,8 @@ def _estimate(runs: Iterable[Run], metric: Metric) -> Estimate | None:
     if not completed:
         return None
     if len(completed) > 1:
-        return over_seeds([value for _, value in completed])
+        resolution = metric.resolution(completed[0][0])
+        return over_seeds([value for _, value in completed], resolution=resolution)
     run, value = completed[0]
     images = run.images_scored(metric.split)
     if metric.is_share and images and 0 <= value <= 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from fallline.report.configuration import Configuration, is_number, short, written
 from fallline.report.importance import Importance, importances
@@ -58,6 +58,7 @@ class ParallelLine:
 class Parallel:
     """Parallel coordinates: axes by importance, the metric last; lines worst first."""
 
+    kind: ClassVar[str] = "parallel"
     axes: tuple[ParallelAxis, ...]
     lines: tuple[ParallelLine, ...]
 

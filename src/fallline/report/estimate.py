@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-CONFIDENCE: Final = 0.95
+from fallline.compare import estimate as seeds
+from fallline.compare.estimate import CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -30,55 +31,42 @@ class Estimate:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean of trainings that differ in their seed; Student's interval from two on."""
-    from scipy.stats import t
+def from_seeds(told: seeds.Estimate) -> Estimate:
+    """An estimate of a comparison."""
+    return Estimate(told.mean, told.low, told.high, told.n, "seeds" if told.n > 1 else "nothing")
 
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n < 2:
-        return Estimate(mean, None, None, n, "nothing")
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, n, "seeds")
+
+def over_seeds(values: Sequence[float], *, resolution: float = 0.0) -> Estimate:
+    """The mean of trainings that differ in their seed; Student's interval from two on.
+
+    `resolution` is the smallest step between two values: an accuracy counts whole images.
+    """
+    return from_seeds(seeds.estimate(values, resolution=resolution))
 
 
 def over_images(share: float, images: int) -> Estimate:
     """One training's share of right answers; the interval of Wilson (1927) over its images."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    z2 = float(norm.ppf((1 + CONFIDENCE) / 2)) ** 2
+    z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
     middle = (share + z2 / (2 * images)) / (1 + z2 / images)
     spread = math.sqrt(z2 * (share * (1 - share) / images + z2 / (4 * images**2)))
     half = spread / (1 + z2 / images)
     return Estimate(share, middle - half, middle + half, images, "images")
 
 
-def difference(one: Sequence[float], other: Sequence[float], *, paired: bool) -> Estimate:
-    """How far `one` lies above `other` in the mean, with its interval.
+def lead(
+    one: Mapping[int, float], other: Mapping[int, float], *, resolution: float = 0.0
+) -> Estimate | None:
+    """How far `one` lies above `other`, seed against seed; values are by seed.
 
-    Paired: value by value, same seed to same seed; else by Welch (1947). One value on a side
-    gives no interval.
+    Without two seeds in common the difference of the means stands there, without an interval.
     """
-    if paired:
-        return over_seeds([a - b for a, b in zip(one, other, strict=True)])
-    from scipy.stats import t
-
-    a, b = over_seeds(one), over_seeds(other)
-    gap, n = a.value - b.value, min(a.n, b.n)
-    if n < 2:
-        return Estimate(gap, None, None, n, "nothing")
-    parts = [_variance_of_mean(one), _variance_of_mean(other)]
-    total = math.fsum(parts)
-    if total == 0:
-        return Estimate(gap, gap, gap, n, "seeds")
-    freedom = total**2 / math.fsum(
-        part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True)
-    )
-    half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(total)
-    return Estimate(gap, gap - half, gap + half, n, "seeds")
-
-
-def _variance_of_mean(values: Sequence[float]) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values)
+    shared = [seed for seed in one if seed in other]
+    if len(shared) > 1:
+        apart = [one[seed] - other[seed] for seed in shared]
+        return over_seeds(apart, resolution=resolution * math.sqrt(2))  # two values are rounded
+    if not one or not other:
+        return None
+    gap = math.fsum(one.values()) / len(one) - math.fsum(other.values()) / len(other)
+    return Estimate(gap, None, None, len(shared), "nothing")

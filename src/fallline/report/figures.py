@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from fallline.report.estimate import Estimate
 from fallline.report.metric import Metric
@@ -22,6 +22,7 @@ LONGEST_LABEL: Final = 34  # characters of a tick label
 class Figure:
     """A figure with its caption; `views` are the same by other names, one shown at a time."""
 
+    kind: ClassVar[str] = "figure"
     name: str
     title: str
     caption: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fallline.report.configuration import written
 from fallline.report.run import Run
@@ -22,6 +23,7 @@ class Method:
 class Methods:
     """How it was done, and the command that does it again."""
 
+    kind: ClassVar[str] = "methods"
     items: tuple[Method, ...]
     command: str
 

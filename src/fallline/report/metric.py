@@ -49,6 +49,11 @@ class Metric:
         """The run's value: the last one measured."""
         return run.last(self.name)
 
+    def resolution(self, run: Run) -> float:
+        """The smallest step between two values: an accuracy counts whole images."""
+        images = run.images_scored(self.split) if self.is_share else None
+        return 1 / images if images else 0.0
+
     def better(self, one: float, other: float) -> bool:
         """Whether `one` beats `other`."""
         return one > other if self.goal == "maximize" else one < other

@@ -31,9 +31,7 @@ def page(document: Document, generator: str) -> str:
             generator=generator,
             figures={figure.name: _drawn(figure) for figure in document.figures},
             parallel=_parallel(document),
-            rows=[
-                [row.reason, row.folder, row.command, row.settings] for row in document.table.rows
-            ],
+            rows=_rows(document),
             style=_asset("page.css"),
             script=_asset("page.js") + _asset("parallel.js"),
             library=base64.b64encode(plotly_script()).decode() if document.figures else "",
@@ -47,12 +45,18 @@ def _drawn(figure: Figure) -> dict[str, Any]:
     return {"views": figure.views, "height": figure.height}
 
 
+def _rows(document: Document) -> list[list[Any]]:
+    """What unfolds below the rows of the table."""
+    rows = document.table.rows
+    return [[row.reason, row.folder, row.command, row.settings] for row in rows]
+
+
 def _parallel(document: Document) -> dict[str, Any] | None:
     """The parallel coordinates, whose lines name rows of the table by number."""
-    if document.effects is None:
+    drawn = document.parallel
+    if drawn is None:
         return None
     place = {row.folder: index for index, row in enumerate(document.table.rows)}
-    drawn = document.effects.parallel
     lines = [
         [line.places, line.strength, line.title, [place[folder] for folder in line.folders]]
         for line in drawn.lines

@@ -5,31 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from fallline.report import wording
 from fallline.report.configuration import short, written
 from fallline.report.metric import Metric
 from fallline.report.run import Run
+from fallline.report.table import Cell, Column
 
 SPARK_POINTS: Final = 32
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18  # pixels
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column; `numeric` ones are aligned right and sorted by number."""
-
-    title: str
-    numeric: bool
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell: what it shows, and what it is sorted by (None: last)."""
-
-    text: str
-    key: float | str | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +35,7 @@ class Row:
 class RunTable:
     """Every run in rows; the columns of varied settings are titled by their short names."""
 
+    kind: ClassVar[str] = "runs"
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fallline.report import estimate
 from fallline.report.configuration import Configuration, choice
-from fallline.report.estimate import Estimate, difference
+from fallline.report.estimate import Estimate
 from fallline.report.metric import Metric
+from fallline.report.run import Run
 
 
 @dataclass(frozen=True)
@@ -39,24 +41,18 @@ def standings(ranked: Sequence[Configuration], metric: Metric) -> tuple[Standing
 
 
 def lead(first: Configuration, other: Configuration, metric: Metric) -> Estimate | None:
-    """How far `first` lies ahead of `other`, seed against seed where they share them."""
-    ours, theirs = (_by_seed(configuration, metric) for configuration in (first, other))
-    if not ours or not theirs:
-        return None
+    """How far `first` lies ahead of `other`, seed against seed; above 0 is better."""
     sign = 1 if metric.goal == "maximize" else -1
-    paired = ours.keys() == theirs.keys() and len(ours) > 1
-    one = [sign * ours[seed] for seed in ours]
-    return difference(
-        one, [sign * theirs[seed] for seed in (ours if paired else theirs)], paired=paired
-    )
+    ours, theirs = (_by_seed(configuration, metric, sign) for configuration in (first, other))
+    return estimate.lead(ours, theirs, resolution=metric.resolution(first.runs[0]))
 
 
-def _by_seed(configuration: Configuration, metric: Metric) -> dict[int, float]:
+def _by_seed(configuration: Configuration, metric: Metric, sign: int) -> dict[int, float]:
     found = {}
     for place, run in enumerate(configuration.runs):
         value = metric.of(run)
         if value is not None and run.state == "completed":
-            found[place if run.seed is None else run.seed] = value
+            found[place if run.seed is None else run.seed] = sign * value
     return found
 
 
@@ -68,12 +64,12 @@ def _standing(
     if not configuration.sound:
         return Standing(place, configuration, None, ", ".join(configuration.stopped))
     behind = lead(first, configuration, metric)
-    return Standing(place, configuration, behind, _verdict(behind))
+    return Standing(place, configuration, behind, _verdict(behind, configuration.runs))
 
 
-def _verdict(behind: Estimate | None) -> str:
+def _verdict(behind: Estimate | None, runs: Sequence[Run]) -> str:
     if behind is None:
         return "no value"
     if behind.low is None or behind.high is None:
-        return "one run each"
+        return "one run each" if len(runs) == 1 else "no two seeds in common"
     return "behind" if behind.low > 0 else "cannot be told apart"

@@ -1,4 +1,4 @@
-"""The winner image by image: what it takes for what, how good it is at each class, its mistakes."""
+"""The winner image by image: confusions, accuracy class by class, and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -52,6 +52,14 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Mistakes:
+    """The worst ones, worst first."""
+
+    kind: ClassVar[str] = "mistakes"
+    shown: tuple[Mistake, ...]
+
+
+@dataclass(frozen=True)
 class Winner:
     """A run's answers, judged.
 
@@ -64,7 +72,7 @@ class Winner:
         counts: int (K, K), likewise.
         scores: per class, worst first.
         pairs: the most frequent confusions.
-        mistakes: the worst ones, worst first.
+        mistakes: the worst ones.
         right: the share of right answers.
     """
 
@@ -75,7 +83,7 @@ class Winner:
     counts: np.ndarray | None
     scores: tuple[ClassScore, ...]
     pairs: tuple[Confused, ...]
-    mistakes: tuple[Mistake, ...]
+    mistakes: Mistakes
     right: Estimate
 
     @property
@@ -109,7 +117,7 @@ def winner_of(run: Run) -> Winner | None:
         matrix if is_drawn else None,
         _scores(matrix, classes),
         _pairs(matrix, classes),
-        _mistakes(run, answers, classes),
+        Mistakes(_mistakes(run, answers, classes)),
         over_images(float((answers.labels == answers.predicted).mean()), len(answers.labels)),
     )
 
