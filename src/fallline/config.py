@@ -141,6 +141,7 @@ class TrackConfig(Section):
     wandb_project: str = "fallline"
     wandb_group: str | None = None
     every: Count = Field(10, description="steps between batch measurements")
+    pictures: bool = Field(True, description="draw mistakes and the confusion matrix at the end")
 
 
 class RunConfig(Section):

@@ -179,3 +179,24 @@ def test_dimensions_map_the_unit_interval() -> None:
 def test_an_empty_space_is_refused(broken: object) -> None:
     with pytest.raises(ValueError, match="needs"):
         broken()  # type: ignore[operator]
+
+
+def test_no_optimizer_loads_the_compiler() -> None:
+    names = [row.name for row in OPTIMIZERS if row.name != "torch_muon"]  # the net has no matrix
+    script = f"""
+import sys, torch
+from fallline.optim.build import build
+for name in {names}:
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 2), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    optimizer = build(name, net)
+    def closure():
+        optimizer.zero_grad()
+        loss = net(torch.ones(2, 1, 3, 3)).square().mean()
+        loss.backward()
+        return loss
+    optimizer.step(closure)
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert "torch._dynamo" not in sys.modules, name
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

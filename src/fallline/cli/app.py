@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fallline.cli.data import app as data_app
+from fallline.cli.sweep import sweep
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -26,6 +27,7 @@ app = typer.Typer(
     epilog="Start here:  fallline train --data digits    then:  fallline board",
 )
 app.add_typer(data_app, name="data")
+app.command()(sweep)
 
 
 class TableName(StrEnum):

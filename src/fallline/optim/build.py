@@ -15,6 +15,7 @@ from torch import nn
 
 from fallline.errors import ConfigError
 from fallline.optim import table
+from fallline.optim.eager import eager
 from fallline.optim.groups import UNDECAYED, Group, parameter_groups
 from fallline.optim.pair import Pair
 from fallline.optim.row import ROLES, Optimizer, Role
@@ -65,13 +66,13 @@ def _assemble(
     held = table.row(own.pop(row.inner))
     if row.wraps:
         base = _assemble(held, model, groups_of, inner)
-        wrapper: torch.optim.Optimizer = load(row.target)(base, model, **own)
+        wrapper: torch.optim.Optimizer = eager(load(row.target))(base, model, **own)
         return wrapper
     others = [role for role in ROLES if role not in row.takes]
     mine = _single(row, groups_of, own, row.takes)
     if not groups_of(lr=0.0, roles=others):
         return mine
-    return Pair(mine, _single(held, groups_of, inner, others))
+    return eager(Pair)(mine, _single(held, groups_of, inner, others))
 
 
 def _single(
@@ -92,7 +93,7 @@ def _single(
     if row.one_group:
         groups = [_one_group(row, groups, lr)]
     kernel = _kernel(row, groups[0]["params"][0].device.type)
-    optimizer: torch.optim.Optimizer = load(row.target)(groups, **values, **kernel)
+    optimizer: torch.optim.Optimizer = eager(load(row.target))(groups, **values, **kernel)
     return optimizer
 
 

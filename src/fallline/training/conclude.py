@@ -42,7 +42,8 @@ def conclude(
     assert split is not None
     word = "val" if test is None else "test"
     _keep_predictions(folder, split, scored, word)
-    _show(job, split, scored, word, progress.step, tracker)
+    if job.config.track.pictures:
+        _show(job, split, scored, word, progress.step, tracker)
     return Verdict(val, test)
 
 

@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.data import fault_of
-from fallline.errors import ConfigError, Fault, did_you_mean, unknown_name
+from fallline.errors import ConfigError, FalllineError, Fault, did_you_mean, unknown_name
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES
 from fallline.optim.schema import options_schema
@@ -97,6 +97,32 @@ def parse_assignments(assignments: Sequence[str]) -> Layer:
     return Layer("--set", values)
 
 
+def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str, ...]]:
+    """`last` without the row options that the rows it leads to do not take, and their keys.
+
+    A search draws `optim.momentum` whichever optimizer it draws; for adam that draw is idle.
+    """
+    settings: dict[str, tuple[Any, str]] = {}
+    for layer in (*layers, last):
+        _lay(settings, layer)
+    nested = _nest({key: value for key, (value, _) in settings.items()})
+    flat = dict(_flatten(last.values))
+    idle = tuple(key for key in flat if _is_idle(key, nested))
+    return Layer(last.origin, {k: v for k, v in flat.items() if k not in idle}), idle
+
+
+def _is_idle(key: str, nested: dict[str, Any]) -> bool:
+    section, _, option = key.partition(".")
+    if section not in _ROW_SECTIONS or option in _own_fields(section):
+        return False
+    given = {k: v for k, v in nested[section].items() if k not in _own_fields(section)}
+    name = nested[section].get("name", getattr(RunConfig(), section).name)
+    try:
+        return option not in _row_schema(section, str(name), given).model_fields
+    except FalllineError:
+        return False  # a name that is none is a fault of its own
+
+
 def _lay(settings: dict[str, tuple[Any, str]], layer: Layer) -> None:
     """Lays one layer over the settings so far."""
     flat = dict(_flatten(layer.values))
@@ -144,7 +170,7 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
     try:
         config = RunConfig.model_validate(nested)
     except ValidationError as error:
-        return _faults(error, "", [*field_names(), *SHORT_NAMES])
+        return faults_of(error, "", [*field_names(), *SHORT_NAMES])
     faults = []
     if config.schedule.name not in SCHEDULES:
         faults.append(unknown_name("schedule", config.schedule.name, SCHEDULES.names))
@@ -172,7 +198,7 @@ def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Faul
             options = schema.model_validate(given).model_dump(mode="json")
         except ValidationError as error:
             known = dict.fromkeys([*schema.model_fields, *type(field).model_fields])
-            faults += _faults(error, f"{section}.", [f"{section}.{name}" for name in known])
+            faults += faults_of(error, f"{section}.", [f"{section}.{name}" for name in known])
         except ConfigError as error:
             faults += error.faults
         else:
@@ -192,7 +218,7 @@ def _row_schema(section: str, name: str, given: dict[str, Any]) -> type[BaseMode
     return options_schema(name, given)
 
 
-def _faults(error: ValidationError, prefix: str, known: list[str]) -> list[Fault]:
+def faults_of(error: ValidationError, prefix: str, known: list[str]) -> list[Fault]:
     """Pydantic's findings in our four parts, with a suggestion for keys nobody knows."""
     faults = []
     for found in error.errors(include_url=False):
@@ -200,7 +226,8 @@ def _faults(error: ValidationError, prefix: str, known: list[str]) -> list[Fault
         if found["type"] == "extra_forbidden":
             faults.append(_unknown_setting(key, known))
         else:
-            faults.append(Fault(f"{key}: {found['msg']}", seen=repr(found["input"])))
+            said = found["msg"].removeprefix("Value error, ")
+            faults.append(Fault(f"{key}: {said}", seen=repr(found["input"])))
     return faults
 
 
@@ -212,5 +239,6 @@ def _unknown_setting(key: str, known: list[str]) -> Fault:
     guess = did_you_mean(word, list(candidates))
     if guess:
         return Fault("unknown setting", key, next=f"did you mean {candidates[guess]}?")
-    hint = "see them all with: fallline list settings"
+    whole = None if near else did_you_mean(key, known)
+    hint = f"did you mean {whole}?" if whole else "see them all with: fallline list settings"
     return Fault("unknown setting", key, ", ".join(near) or None, hint)
