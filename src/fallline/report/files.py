@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from fallline.data.imageset import Progress
 from fallline.report.document import Document, document_of
 from fallline.report.drawings import drawings
 from fallline.report.page import page
 from fallline.report.sources import read_source
 from fallline.report.tables import csv_tables
 from fallline.storage import write_atomically
-from fallline.track.terminal import DrawProgress, Show, drawn_progress
+from fallline.track.terminal import Show, drawn_progress
 
 
 def write_report(
@@ -42,7 +43,7 @@ def write_report(
     return target
 
 
-def _write_apart(document: Document, folder: Path, progress: DrawProgress) -> None:
+def _write_apart(document: Document, folder: Path, progress: Progress) -> None:
     for name, text in csv_tables(document).items():
         write_atomically(folder / f"{name}.csv", text)
     for done, figure in enumerate(document.figures, 1):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fallline.data.imageset import Progress
 from fallline.errors import RunError
 from fallline.report.metric import Metric
 from fallline.report.run import Run, read_run
-from fallline.track.terminal import DrawProgress
 
 Kind = Literal["run", "runs", "sweep"]
 
@@ -31,7 +31,7 @@ class Source:
     facts: Mapping[str, Any]
 
 
-def read_source(paths: Sequence[Path], progress: DrawProgress) -> Source:
+def read_source(paths: Sequence[Path], progress: Progress) -> Source:
     """Reads every run folder that the paths hold.
 
     Args:
