@@ -66,6 +66,28 @@ def test_every_kind_of_archive_gives_the_same_set_as_the_folder(
     assert found.fingerprint == load(str(pets)).fingerprint
 
 
+@pytest.mark.parametrize("flagged", [True, False], ids=["with its flag", "without its flag"])
+def test_a_zip_path_in_utf8_is_read_as_utf8(pets: Path, flagged: bool) -> None:
+    (pets / "train" / "cat").rename(pets / "train" / "eight_eacute")
+    (pets / "test" / "cat").rename(pets / "test" / "eight_eacute")
+    path = pack(pets, pets.parent / "pets.zip")
+    content = path.read_bytes().replace(b"eight_eacute", "eight éäö".encode())
+    path.write_bytes(content)  # as zip on Linux and macOS's Finder write it: no flag says UTF-8
+    if flagged:
+        (pets / "train" / "eight_eacute").rename(pets / "train" / "eight éäö")
+        (pets / "test" / "eight_eacute").rename(pets / "test" / "eight éäö")
+        path = pack(pets, pets.parent / "flagged.zip")
+    assert load(str(path)).classes == ("dog", "eight éäö")
+
+
+def test_a_zip_path_of_code_page_437_is_read_as_such(pets: Path) -> None:
+    for split in ("train", "test"):
+        (pets / split / "cat").rename(pets / split / "eight_e")
+    path = pack(pets, pets.parent / "pets.zip")
+    path.write_bytes(path.read_bytes().replace(b"eight_e", "eight_é".encode("cp437")))
+    assert load(str(path)).classes == ("dog", "eight_é")
+
+
 def test_the_kind_of_an_archive_is_told_by_its_content(pets: Path) -> None:
     path = pack(pets, pets.parent / "pets.tar.xz").rename(pets.parent / "pets.dat")
     assert len(load(str(path)).train) == 10
