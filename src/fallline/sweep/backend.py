@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -30,6 +30,12 @@ class Task:
     origins: Mapping[str, str]
     trial: Mapping[str, Any]
     obeys: bool = False
+
+    def with_threads(self, threads: int) -> Task:
+        """The task with that many CPU threads, unless its config has chosen a number."""
+        train = self.config["train"]
+        chosen = {**train, "threads": train["threads"] or threads}
+        return replace(self, config={**self.config, "train": chosen})
 
 
 @dataclass(frozen=True)
@@ -90,3 +96,16 @@ class Backend(Protocol):
 
     def close(self, *, save: bool) -> None:
         """Ends everything within seconds; with `save`, trainings write a checkpoint first."""
+
+
+class Place(Protocol):
+    """Where trainings run, before anything is started there: this machine, a cluster."""
+
+    def open(self, folder: Path, per_device: int, device: str) -> Backend:
+        """The backend for a sweep.
+
+        Args:
+            folder: the sweep's; logs may go there.
+            per_device: trainings that share an accelerator.
+            device: the config's `train.device`.
+        """

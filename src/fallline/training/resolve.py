@@ -20,11 +20,12 @@ from ruamel.yaml.error import YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.data import fault_of
-from fallline.errors import ConfigError, FalllineError, Fault, did_you_mean, unknown_name
+from fallline.errors import ConfigError, FalllineError, Fault, unknown_name
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES, warmup_fault
 from fallline.optim.schema import held_by, options_schema
 from fallline.presets.table import PRESETS
+from fallline.training.faults import faults_of, option_faults, option_keys
 
 Settings = dict[str, tuple[Any, str]]
 """Values by dotted key, each with its origin."""
@@ -56,7 +57,8 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     faults += _schema_faults(nested)
     nested, row_faults = _with_row_options(nested)
     if faults or row_faults:
-        raise ConfigError(list(dict.fromkeys(faults + row_faults)))  # lr is in both
+        every = faults + row_faults  # lr is in both
+        raise ConfigError(list({(fault.what, fault.seen): fault for fault in every}.values()))
     origins = {key: origin for key, (_, origin) in settings.items()}
     return Resolved(RunConfig.model_validate(nested), origins)
 
@@ -211,7 +213,8 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
     try:
         config = RunConfig.model_validate(nested)
     except ValidationError as error:
-        return faults_of(error, "", [*field_names(), *SHORT_NAMES])
+        known = [*option_keys(), *field_names(), *SHORT_NAMES]
+        return faults_of(error, RunConfig, "", known)
     faults: list[Fault | None] = []
     if config.schedule.name not in SCHEDULES:
         faults.append(unknown_name("schedule", config.schedule.name, SCHEDULES.names))
@@ -230,12 +233,12 @@ def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Faul
         own = {k: given.pop(k) for k in list(given) if k in _own_fields(section)}
         declared = type(field).model_fields  # None in one of these leaves it to the row
         given = {k: v for k, v in given.items() if v is not None or k not in declared}
+        name = str(own.get("name", field.name))
         try:
-            schema = _row_schema(section, str(own.get("name", field.name)), given)
+            schema = _row_schema(section, name, given)
             options = schema.model_validate(given).model_dump(mode="json")
         except ValidationError as error:
-            known = dict.fromkeys([*schema.model_fields, *type(field).model_fields])
-            faults += faults_of(error, f"{section}.", [f"{section}.{name}" for name in known])
+            faults += option_faults(error, schema, section, name)
         except ConfigError as error:
             faults += error.faults
         else:
@@ -253,30 +256,3 @@ def _row_schema(section: str, name: str, given: dict[str, Any]) -> type[BaseMode
     if section == "model":
         return MODELS[name].options
     return options_schema(name, given)
-
-
-def faults_of(error: ValidationError, prefix: str, known: list[str]) -> list[Fault]:
-    """Pydantic's findings in our four parts, with a suggestion for keys nobody knows."""
-    faults = []
-    for found in error.errors(include_url=False):
-        key = prefix + ".".join(str(part) for part in found["loc"])
-        if found["type"] == "extra_forbidden":
-            faults.append(_unknown_setting(key, known))
-        else:
-            said = found["msg"].removeprefix("Value error, ")
-            faults.append(Fault(f"{key}: {said}", seen=repr(found["input"])))
-    return faults
-
-
-def _unknown_setting(key: str, known: list[str]) -> Fault:
-    """Its neighbours are the settings of its section; a word without one may be from any."""
-    section, _, word = key.rpartition(".")
-    section = SHORT_NAMES.get(section, section).removesuffix(".name")  # optimizer.lr: optim.lr
-    near = [name for name in known if name.rpartition(".")[0] == section]
-    candidates = {name.rpartition(".")[2]: name for name in (near if section else known)}
-    guess = did_you_mean(word, list(candidates))
-    if guess:
-        return Fault("unknown setting", key, next=f"did you mean {candidates[guess]}?")
-    whole = None if near else did_you_mean(key, known)
-    hint = f"did you mean {whole}?" if whole else "see them all with: fallline list settings"
-    return Fault("unknown setting", key, ", ".join(near) or None, hint)

@@ -16,8 +16,7 @@ from filelock import FileLock, Timeout
 
 from fallline.config import RunConfig
 from fallline.data import ImageSet
-from fallline.data import load as load_images
-from fallline.errors import DataUnavailable, Interrupted, RunError, Status, Stop
+from fallline.errors import Interrupted, RunError, Status, Stop
 from fallline.records import Outcome, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
@@ -28,13 +27,12 @@ from fallline.training.assemble import Job, assemble, settle, split
 from fallline.training.conclude import Verdict, conclude
 from fallline.training.environment import describe
 from fallline.training.fit import fit
+from fallline.training.images import load_images, load_or_fall_back
 from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, Resolved, preset_layer, resolve
 from fallline.training.signals import stop_on_signals
 from fallline.training.state import restore
 from fallline.training.watch import OnEval, Watch
-
-FALLBACK = "digits"
 
 
 @dataclass(frozen=True)
@@ -92,13 +90,21 @@ def train(
 def begin(
     resolved: Resolved,
     *,
+    images: ImageSet | None = None,
+    trial: Mapping[str, Any] | None = None,
     out: str | Path = "runs",
     name: str | None = None,
     show: Show = "auto",
     on_eval: OnEval | None = None,
 ) -> Run:
-    """What `train` does, from settings that are resolved already."""
-    resolved, images = _load(resolved, show)
+    """What `train` does, from settings that are resolved already.
+
+    Args beside `train`'s:
+        images: the images, where the caller has them open.
+        trial: the content of trial.json, where the run is one of a sweep or a comparison.
+    """
+    if images is None:
+        resolved, images = load_or_fall_back(resolved, drawn_progress(show))
     splits = split(resolved.config, images)
     config = settle(resolved.config, images, len(splits.train))
     folder = RunFolder.create(Path(out), name or _default_name(config))
@@ -106,22 +112,30 @@ def begin(
         job = assemble(config, images, splits, fresh=True)
         environment = describe(job, dict(resolved.origins))
         write_atomically(folder.environment, json.dumps(environment, indent=2) + "\n")
+        if trial is not None:
+            write_atomically(folder.trial, json.dumps(dict(trial), indent=2) + "\n")
         write_atomically(folder.config, config.model_dump_json(indent=2) + "\n")  # now it is a run
         return _carry_out(job, Progress(job.device), folder, environment, show, on_eval)
 
 
-def resume(path: str | Path, *, show: Show = "auto", on_eval: OnEval | None = None) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    images: ImageSet | None = None,
+    show: Show = "auto",
+    on_eval: OnEval | None = None,
+) -> Run:
     """Goes on with a run after any kind of stop, from its last whole checkpoint.
 
     On a CPU with the same number of threads it ends with the weights and measurements of a run
-    that was never stopped, bit for bit. Raises RunError for a run that is complete or diverged,
-    and what `train` raises.
+    that was never stopped, bit for bit. `on_eval` is told the epochs evaluated before the stop
+    first. Raises RunError for a run that is complete or diverged, and what `train` raises.
     """
     folder = RunFolder.open(path)
     with _locked(folder):
         _refuse_ended(folder)
         config = RunConfig.model_validate(folder.read_config())
-        images = _images(config, show)
+        images = images or load_images(config.data, drawn_progress(show))
         state = _last_state(folder, show)
         job = assemble(config, images, split(config, images), fresh=state is None)
         progress = Progress(job.device)
@@ -129,31 +143,6 @@ def resume(path: str | Path, *, show: Show = "auto", on_eval: OnEval | None = No
             restore(job, progress, state)
         checkpoint.drop_after(folder.checkpoints, progress.step + 1)
         return _carry_out(job, progress, folder, folder.read_environment(), show, on_eval)
-
-
-def _load(resolved: Resolved, show: Show) -> tuple[Resolved, ImageSet]:
-    """The images; the built-in digits where nobody chose and nothing can be downloaded."""
-    try:
-        return resolved, _images(resolved.config, show)
-    except DataUnavailable as error:
-        if "data.name" in resolved.origins:
-            raise
-        name = resolved.config.data.name
-        tell(f"NOTE: {name} cannot be had here; this run trains on {FALLBACK} instead.\n{error}")
-    data = resolved.config.data.model_copy(update={"name": FALLBACK})
-    config = resolved.config.model_copy(update={"data": data})
-    origins = {**resolved.origins, "data.name": f"{name} could not be downloaded"}
-    return Resolved(config, origins), _images(config, show)
-
-
-def _images(config: RunConfig, show: Show) -> ImageSet:
-    data = config.data
-    return load_images(
-        data.name,
-        image_size=data.image_size,
-        channels=data.channels,
-        progress=drawn_progress(show),
-    )
 
 
 def _default_name(config: RunConfig) -> str:
@@ -222,6 +211,7 @@ def _carry_out(
     with stop_on_signals() as stopping:
         watch = Watch(job, progress, folder, trackers, stopping, on_eval)
         try:
+            watch.recall(start.past)
             fit(job, progress, watch)
             watch.save()
             verdict = conclude(job, progress, watch.last_evaluation(), folder, trackers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,8 @@ class Watch:
         folder: where checkpoints go.
         tracker: where measurements go.
         stopping: whether a signal asked to stop.
-        on_eval: called with the record of every evaluated epoch; may raise Pruned.
+        on_eval: called with the record of every evaluated epoch, of a resumed run the past ones
+            first; may raise Pruned.
     """
 
     def __init__(
@@ -66,6 +67,12 @@ class Watch:
         self._read_at = self._saved_at = time.monotonic()
         self._speed_from = progress.images_seen, progress.clock.read()
         self._speed = math.nan
+
+    def recall(self, past: Sequence[Record]) -> None:
+        """Tells whoever watches what a resumed run was evaluated to before. May raise Pruned."""
+        for record in past:
+            if self.on_eval and "val/loss" in record.values:
+                self.on_eval(record)
 
     def batch(self, loss: Tensor, grad_norm: Tensor | None) -> None:
         """Notes a batch's measurements; they are read from the device some times a second."""

@@ -1,0 +1,81 @@
+"""How many trainings this machine runs at a time, and what each of them may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+WORKER_BYTES: Final = 1.0 * 2**30  # torch and a small network, with room
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one training: CPU threads, and the accelerator it sees (None: as it is here)."""
+
+    threads: int
+    device: str | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What has to be set before torch is loaded."""
+        shown = {} if self.device is None else {"CUDA_VISIBLE_DEVICES": self.device}
+        return {"OMP_NUM_THREADS": str(self.threads)} | shown
+
+
+def plan(workers: int | Literal["auto"], per_device: int = 1, device: str = "auto") -> list[Slot]:
+    """The slots of this machine.
+
+    Args:
+        workers: trainings at a time; auto: `per_device` on each GPU, else one for each core that
+            has memory for it, with one thread, which is where most trainings an hour come from.
+        per_device: trainings that share a GPU.
+        device: the config's `train.device`.
+    """
+    cores = usable_cores()
+    gpus = _gpus() if device.startswith(("auto", "cuda")) else []
+    if device.startswith("cuda:"):
+        gpus = [gpu for i, gpu in enumerate(gpus) if i == int(device[5:])]
+    roomy = max(1, min(cores, int(_free_memory() / WORKER_BYTES)))
+    count = (len(gpus) * per_device or roomy) if workers == "auto" else workers
+    threads = max(1, cores // count)
+    return [Slot(threads, gpus[i % len(gpus)] if gpus else None) for i in range(count)]
+
+
+def usable_cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _free_memory() -> float:
+    """Bytes; without a limit where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return float("inf") if not hasattr(os, "sysconf") else _physical_memory()
+    kib = {line.split(":")[0]: float(line.split()[1]) for line in lines}
+    return kib.get("MemAvailable", kib["MemTotal"]) * 1024
+
+
+def _physical_memory() -> float:
+    return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+
+
+def _gpus() -> list[str]:
+    """The GPUs as CUDA_VISIBLE_DEVICES names them.
+
+    torch knows which it can use; it is asked in a process of its own, and only where a driver is.
+    """
+    if not (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()):
+        return []
+    asked = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    count = int(done.stdout or 0) if done.returncode == 0 else 0
+    shown = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return (shown or [str(i) for i in range(count)])[:count]
