@@ -28,7 +28,7 @@ FENCES = {  # where each heavy library may be imported
     "wandb": {"track/wandb.py"},
     "matplotlib": {"track/pictures.py"},
     "pytorch_optimizer": {"optim/library.py"},
-    "ray": {"sweep/ray.py"},
+    "ray": {"sweep/ray_connect.py"},
     "plotly": {"report/figures.py"},
     "jinja2": {"report/page.py"},
 }
