@@ -42,14 +42,15 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock", folder):
         if where is None:
-            yield get_storage(_sqlite(folder / DATABASE))
+            with _open(_sqlite(folder / DATABASE)) as storage:
+                yield storage
         elif where.startswith("journal:"):
             path = Path(where.removeprefix("journal:")).expanduser()
             with _locked(path.with_name(path.name + ".coordinator"), path):
                 yield _journal(path)
         elif where.startswith(("postgresql://", "postgres://")):
-            with _advisory_lock(where, name):
-                yield get_storage(_postgresql(where))
+            with _advisory_lock(where, name), _open(_postgresql(where)) as storage:
+                yield storage
         else:
             raise ConfigError("there is no such storage", seen=where, allowed=ALLOWED)
 
@@ -61,6 +62,16 @@ def open_to_read(where: str | None, folder: Path) -> BaseStorage:
     if where.startswith("journal:"):
         return JournalStorage(JournalFileBackend(where.removeprefix("journal:")))
     return _postgresql(where)
+
+
+@contextmanager
+def _open(database: RDBStorage) -> Iterator[BaseStorage]:
+    """The database behind Optuna's cache; its connections are closed after."""
+    try:
+        yield get_storage(database)
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
 class _WalConnection(sqlite3.Connection):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -21,7 +23,7 @@ _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 def describe(job: Job, origins: dict[str, str]) -> dict[str, Any]:
     """Versions, device, CPU flags, data, command and where each setting came from."""
     return {
-        "versions": {"python": platform.python_version()} | _versions(),
+        "versions": {"python": platform.python_version(), **_versions()},
         "platform": platform.platform(),
         "device": str(job.device),
         "device_name": device_name(job.device),
@@ -36,7 +38,8 @@ def describe(job: Job, origins: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     found = {}
     for package in _TOLD:
         try:
