@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,10 @@ def run(
     file, images = prepare(source, given(data, settings), seed, show)
     folder = _folder(Path(out), _name(name, file, source), new=new)
     with open_store(storage, folder, folder.name) as store:
-        _describe(folder, file, images, storage)
-        study = Study(store, folder.name, file, images)
-        with closing((controller or FileController()).take(file, study, folder)) as control:
-            result, ending = _carry_out(file, study, folder, control, on or Local(), show)
+        begin = cache(lambda: Study(store, folder.name, file, images))
+        with closing((controller or FileController()).take(file, begin, folder)) as control:
+            _describe(folder, file, images, storage)
+            result, ending = _carry_out(file, begin(), folder, control, on or Local(), show)
     ending.raise_for_signal()
     return result
 
