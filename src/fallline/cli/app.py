@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fallline.cli.data import app as data_app
+from fallline.cli.mistakes import Commands
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="fallline",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
