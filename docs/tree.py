@@ -15,8 +15,8 @@ SOURCE = ROOT / "src" / "fallline"
 README = ROOT / "README.md"
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 ORDER = (
-    "errors registry storage values config records space data models optim track presets training "
-    "compare sweep contest report cli"
+    "errors cores registry storage values config records space data models optim track presets "
+    "training compare sweep contest report cli"
 )
 
 

@@ -110,14 +110,16 @@ def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
-    name: Annotated[str | None, typer.Argument(help="One optimizer, with its settings.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One optimizer or model, with its settings.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
 ) -> None:
     """Show a table: everything you may choose, in one line each."""
-    from fallline.cli.tables import print_optimizer, print_table
+    from fallline.cli.tables import print_row, print_table
 
-    if name and what is TableName.optimizers:
-        print_optimizer(name)
+    if name:
+        print_row(what.value, name)
     else:
         print_table(what.value, out)
 

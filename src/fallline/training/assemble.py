@@ -151,7 +151,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     if fresh and MODELS[config.model.name].calibrates:
         model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
-    loss = LOSSES[train.loss]
+    loss = LOSSES[train.loss].value
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
