@@ -154,6 +154,7 @@ class TrainConfig(Section):
     checkpoint_seconds: NonNegative = Field(
         30.0, description="seconds between checkpoints; 0: every step"
     )
+    keep_weights: bool = Field(True, description="keep the last two checkpoints when it has ended")
 
 
 class TrackConfig(Section):

@@ -12,6 +12,7 @@ import typer
 
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
+from fallline.cli.sweep import sweep
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -28,6 +29,7 @@ app = typer.Typer(
     epilog="Start here:  fallline train --data digits    then:  fallline board",
 )
 app.add_typer(data_app, name="data")
+app.command()(sweep)
 
 
 class TableName(StrEnum):
@@ -93,9 +95,10 @@ def train(
 
     resolved = resolve([preset_layer(preset), *_layers(config, assign, data, seed, device)])
     from fallline.training.run import begin  # only now: it loads torch
+    from fallline.training.session import Session
 
     with _stoppable():
-        _exit_by(begin(resolved, out=out, name=name, show=_show(quiet, json)))
+        _exit_by(begin(resolved, out=out, name=name, session=Session(_show(quiet, json))))
 
 
 @app.command()

@@ -96,3 +96,16 @@ class Backend(Protocol):
 
     def close(self, *, save: bool) -> None:
         """Ends everything within seconds; with `save`, trainings write a checkpoint first."""
+
+
+class Place(Protocol):
+    """Where trainings run, before anything is started there: this machine, a cluster."""
+
+    def open(self, folder: Path, per_device: int, device: str) -> Backend:
+        """The backend for a sweep.
+
+        Args:
+            folder: the sweep's; logs may go there.
+            per_device: trainings that share an accelerator.
+            device: the config's `train.device`.
+        """

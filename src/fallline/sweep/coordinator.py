@@ -46,23 +46,44 @@ class Search(Protocol):
         """Why no more trainings are needed (a target is reached), or None."""
 
 
-class Audience(Protocol):
-    """Whoever watches: a leaderboard, lines in a log."""
+@dataclass(frozen=True)
+class Began:
+    """A task goes to the backend, for the first time or again."""
 
-    def began(self, task: Task) -> None:
-        """A task goes to the backend, for the first time or again."""
+    task: Task
 
-    def reported(self, task: Task, record: Record) -> None:
-        """A training evaluated an epoch."""
 
-    def ended(self, task: Task, result: Result) -> None:
-        """A task came to its end."""
+@dataclass(frozen=True)
+class Evaluated:
+    """A training evaluated an epoch."""
 
-    def note(self, text: str) -> None:
-        """Something a person should know."""
+    task: Task
+    record: Record
 
-    def look(self) -> None:
-        """Some time has passed."""
+
+@dataclass(frozen=True)
+class Over:
+    """A task came to its end."""
+
+    task: Task
+    result: Result
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Some time has passed; a fraction of a second at most."""
+
+
+News = Began | Evaluated | Over | Note | Passing
+Audience = Callable[[News], None]
+"""Whoever watches: a leaderboard, lines in a log, a meter."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +140,7 @@ class Coordinator:
                     self._fill()
                     for event in self.backend.poll(SECONDS_BETWEEN_LOOKS if self._running else 0):
                         self._handle(event)
-                    self.audience.look()
+                    self.audience(Passing())
                 save = True
             finally:
                 self.backend.close(save=save)
@@ -147,14 +168,14 @@ class Coordinator:
             except ConfigError as error:
                 self._count_failure(f"{error}")
                 continue
-            self._is_empty = task is None
+            self._is_empty = task is None and not self._running
             if task is None:
                 return
             self._submit(task)
 
     def _submit(self, task: Task) -> None:
         self._running[task.key] = task
-        self.audience.began(task)
+        self.audience(Began(task))
         self.backend.submit(task)
 
     def _handle(self, event: Event) -> None:
@@ -176,7 +197,7 @@ class Coordinator:
         if task.obeys:
             self.backend.answer(task.key, reason)
         self.search.keep(task, record)
-        self.audience.reported(task, record)
+        self.audience(Evaluated(task, record))
 
     def _run_again(self, task: Task, lost: Lost, reason: str) -> None:
         """Another life for a task whose process or node died, if it has one left."""
@@ -184,13 +205,14 @@ class Coordinator:
         if lives > LIVES:
             self._end(task, lost)
             return
-        self.audience.note(f"{task.key}: {reason}; it goes on, {lives - 1} of {LIVES - 1} times")
+        text = f"{task.key}: {reason}; it goes on, {lives - 1} of {LIVES - 1} times"
+        self.audience(Note(text))
         self._submit(task)
 
     def _end(self, task: Task, result: Result) -> None:
         del self._running[task.key]
         self.search.tell(task, result)
-        self.audience.ended(task, result)
+        self.audience(Over(task, result))
         if isinstance(result, Failed) and result.kind == "user":
             self._count_failure(f"{task.key} failed:\n{result.traceback.rstrip()}")
         elif isinstance(result, Ended):
@@ -200,7 +222,7 @@ class Coordinator:
         """The first of several failures in a row is shown in full."""
         self._failures += 1
         if self._failures == 1:
-            self.audience.note(text)
+            self.audience(Note(text))
 
     def _hear_the_last(self) -> None:
         """What came to its end while the backend closed; the rest stays for another time."""

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import fallline
 from fallline.storage import storage_error
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
-from fallline.sweep.slots import Slot
+from fallline.sweep.slots import Slot, plan
 from fallline.sweep.worker import decode_event, encode_answer, encode_task
 
 SECONDS_TO_SAVE: Final = 30.0
@@ -146,6 +146,20 @@ class LocalProcesses:
         if isinstance(event, Ended | Failed):
             worker.task = None
         return [event] if event else []
+
+
+@dataclass(frozen=True)
+class Local:
+    """This machine as the place where trainings run.
+
+    `workers` is how many run at a time; auto: as the machine has room (see slots.py).
+    """
+
+    workers: int | Literal["auto"] = "auto"
+
+    def open(self, folder: Path, per_device: int, device: str) -> LocalProcesses:
+        """Processes for a sweep in `folder`; none is started before there is a task for it."""
+        return LocalProcesses(plan(self.workers, per_device, device), folder / "logs")
 
 
 def _listen(place: int, replies: IO[bytes], messages: SimpleQueue[tuple[int, bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,18 +48,34 @@ class Trial:
         """The run folder of the first seed."""
         return self.folders[0]
 
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON; curves are in the run folders."""
+        worth = self.score
+        return {
+            "trial": self.number,
+            "parameters": dict(self.parameters),
+            "status": self.status,
+            "reason": self.reason,
+            "values": {str(seed): value for seed, value in self.values.items()},
+            "mean": worth and worth.mean,
+            "interval": worth and worth.interval,
+            "folders": {str(seed): str(path) for seed, path in self.folders.items()},
+        }
+
 
 @dataclass(frozen=True)
 class Result:
     """A sweep that has ended: its folder, what it was to find, and all its trials.
 
-    `ending` says why it ended. `metric` is a name of metrics.jsonl.
+    `kind` and `ending` say why it ended. `metric` is a name of metrics.jsonl, or None where the
+    file of a foreign script names none.
     """
 
     path: Path
-    metric: str
+    metric: str | None
     goal: Literal["minimize", "maximize"]
     trials: tuple[Trial, ...]
+    kind: Literal["finished", "enough", "budget", "signal", "failures"]
     ending: str
 
     @property
@@ -70,6 +87,19 @@ class Result:
     def best(self) -> Trial | None:
         """The best configuration; None where none completed."""
         return next(iter(self.ranking), None)
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON: the best, and trials by status."""
+        counts = Counter(trial.status for trial in self.trials)
+        best = self.best
+        return {
+            "folder": str(self.path),
+            "metric": self.metric,
+            "goal": self.goal,
+            "ending": self.ending,
+            "trials": dict(counts),
+            "best": best and best.as_plain(),
+        }
 
 
 def ranked(trials: tuple[Trial, ...], goal: Literal["minimize", "maximize"]) -> list[Trial]:

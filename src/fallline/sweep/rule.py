@@ -1,4 +1,4 @@
-"""When a trial is stopped before its end: the file's early_terminate, or one of Optuna's pruners."""
+"""When a trial is stopped before its end: the file's early_terminate, or a pruner of Optuna's."""
 
 from __future__ import annotations
 

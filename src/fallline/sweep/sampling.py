@@ -69,7 +69,9 @@ def propose(file: SweepFile, study: Study, number: int) -> dict[str, Any]:
     asking.number = number
     space = {key: axis.distribution for key, axis in axes(file).items()}
     relative = sampler.infer_relative_search_space(study, asking)
-    known = sampler.sample_relative(study, asking, {k: d for k, d in relative.items() if k in space})
+    known = sampler.sample_relative(
+        study, asking, {k: d for k, d in relative.items() if k in space}
+    )
     values = {key: d.value for key, d in file.space.items() if isinstance(d, Constant)}
     for key, axis in axes(file).items():
         if axis.distribution.single():

@@ -133,20 +133,25 @@ class SweepSearch:
             told = {
                 number: [trial.values[seed] for seed in range(self._seed)]
                 for number, trial in self._trials.items()
-                if trial.status == "completed" and all(s in trial.values for s in range(self._seed))
+                if trial.status == "completed"
+                and all(s in trial.values for s in range(self._seed))
             }
             chosen = contenders(told, maximize=self._maximize)
-            self._waiting += [(n, self._seed) for n in chosen if self._seed not in self._trials[n].values]
+            self._waiting += [
+                (n, self._seed) for n in chosen if self._seed not in self._trials[n].values
+            ]
             self._seed += 1
 
-    def _tell_seed(self, trial: Trial, seed: int, status: TrialStatus, value: float | None) -> None:
+    def _tell_seed(
+        self, trial: Trial, seed: int, status: TrialStatus, value: float | None
+    ) -> None:
         if status == "completed" and value is not None:
             self._put(trial, values={**trial.values, seed: value})
         elif status == "diverged":
             self._put(trial, status="diverged", reason=f"with seed {seed}")
 
     def _recall(self, trial: Trial) -> None:
-        """Takes up a trial on record: its curve for the rule, its place in the queue, its seeds."""
+        """Takes up a trial on record: its curve, its place in the queue, its further seeds."""
         for epoch, value in trial.curve if self._rule else ():
             assert self._rule is not None
             self._rule.add(trial.number, epoch, value)

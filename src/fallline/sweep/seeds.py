@@ -64,7 +64,7 @@ def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list
         kept = order[: max(FEWEST, math.ceil(FIRST_LOOK * len(trials)))]
     else:
         chance = _chance_of_such_a_gap(matrix, means.max() - means)
-        kept = [i for i in order if chance[i] > 1 - CONFIDENCE]
+        kept = order[chance[order] > 1 - CONFIDENCE]
     return [trials[i] for i in kept]
 
 
@@ -79,6 +79,5 @@ def _chance_of_such_a_gap(matrix: np.ndarray, gaps: np.ndarray) -> np.ndarray:
     freedom = (trials - 1) * (seeds - 1)
     error = math.sqrt(2 * float((rest**2).sum()) / freedom / seeds)
     if error == 0:
-        return (gaps == 0).astype(np.float64)
-    chance: np.ndarray = stdtr(freedom, -gaps / error)
-    return chance
+        return np.array([float(gap == 0) for gap in gaps])
+    return np.array([float(stdtr(freedom, -gap / error)) for gap in gaps])

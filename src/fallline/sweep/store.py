@@ -1,7 +1,7 @@
 """Where a sweep's study is kept: SQLite in its folder, a journal file, or a PostgreSQL server.
 
 One coordinator writes at a time; another is refused while it lives. SQLite runs in WAL mode, so
-that a dashboard reads beside it; on a network file system, which WAL does not work on, use a journal.
+that a dashboard reads beside it. WAL does not work on a network file system: use a journal there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from optuna.storages.journal import JournalFileBackend
 from fallline.errors import ConfigError, MissingExtra, RunError
 
 DATABASE: Final = "study.db"
-ALLOWED: Final = "nothing (SQLite in the sweep's folder), journal:PATH or postgresql://HOST/DATABASE"
+ALLOWED: Final = (
+    "nothing (SQLite in the sweep's folder), journal:PATH or postgresql://HOST/DATABASE"
+)
 SECONDS_TO_WAIT: Final = 60.0  # for a dashboard that reads
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -101,7 +103,9 @@ def _postgresql(url: str) -> RDBStorage:
 def _advisory_lock(url: str, name: str) -> Iterator[None]:
     """A lock that the server itself lets go when this process's connection ends."""
     psycopg = _psycopg()
-    key = int.from_bytes(hashlib.sha256(f"fallline {name}".encode()).digest()[:8], "big", signed=True)
+    key = int.from_bytes(
+        hashlib.sha256(f"fallline {name}".encode()).digest()[:8], "big", signed=True
+    )
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.Error as error:

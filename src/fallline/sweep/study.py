@@ -14,7 +14,6 @@ from typing import Any, Final
 import optuna
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fallline.errors import RunError
@@ -34,11 +33,15 @@ STATES: Final = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 class Study:
     """The study `name` in a storage: opened where it exists, else begun.
 
-    Raises RunError if it was begun with something else than `file`, caps and budgets aside.
+    Raises RunError if it was begun with something else than `file` and images of that
+    fingerprint, caps and budgets aside.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, file: SweepFile) -> None:
+    def __init__(
+        self, storage: BaseStorage, name: str, file: SweepFile, images: str | None
+    ) -> None:
         self._storage, self._file = storage, file
+        self._identity = {**file.identity, "images": json.dumps(images)}
         goal = file.objective.goal if file.objective else "minimize"
         self._study = optuna.create_study(
             storage=storage, study_name=name, direction=goal, load_if_exists=True
@@ -101,11 +104,10 @@ class Study:
 
     def _check(self, name: str) -> None:
         """The same study goes on with the same file, or not at all."""
-        identity = dict(self._file.identity)
         before = self._storage.get_study_user_attrs(self._id).get(IDENTITY)
         if before is None:
-            self._storage.set_study_user_attr(self._id, IDENTITY, identity)
-        elif changed := changes(before, identity):
+            self._storage.set_study_user_attr(self._id, IDENTITY, self._identity)
+        elif changed := changes(before, self._identity):
             raise RunError(
                 f"the sweep {name} was begun with something else",
                 seen="\n          ".join(changed[:8]) + ("\n          ..." if changed[8:] else ""),

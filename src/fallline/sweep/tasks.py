@@ -41,7 +41,11 @@ class TaskMaker:
         """
         told = {"sweep": self.name, "trial": number, "seed": seed, "parameters": dict(values)}
         resolved = self.file.resolve(values)
-        config = resolved.config.model_copy(update={"seed": resolved.config.seed + seed})
+        track = resolved.config.track
+        group = track.model_copy(update={"wandb_group": track.wandb_group or self.name})
+        config = resolved.config.model_copy(
+            update={"seed": resolved.config.seed + seed, "track": group}
+        )
         return Task(
             key=key_of(number, seed),
             out=self.out,

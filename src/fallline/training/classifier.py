@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from fallline.config import RunConfig
 from fallline.data import ImageSet, Split
 from fallline.data.batches import Batches, Normalize
 from fallline.data.decode import Plan, decode
@@ -22,6 +21,8 @@ from fallline.training.assemble import build_model
 from fallline.training.device import pick_device
 from fallline.training.evaluate import Evaluation, evaluate
 from fallline.training.losses import LOSSES
+from fallline.training.resolve import read_config
+from fallline.training.state import judged_weights
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Classifier:
     def __init__(self, path: str | Path, *, device: str = "auto") -> None:
         folder = RunFolder.open(path)
         facts = folder.read_environment()["data"]
-        self.config = RunConfig.model_validate(folder.read_config())
+        self.config = read_config(folder)
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
         self.mean, self.std = tuple(facts["mean"]), tuple(facts["std"])
@@ -100,8 +101,7 @@ class Classifier:
     def _load(self, folder: RunFolder) -> nn.Module:
         state = checkpoint.load_latest(folder.checkpoints).state
         model: nn.Module = build_model(self.config, self.shape, len(self.classes))
-        averaged = state["ema"]["mean"] if state["ema"] else {}
-        model.load_state_dict({**state["model"], **averaged})
+        model.load_state_dict(judged_weights(state))
         return model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray:

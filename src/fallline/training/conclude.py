@@ -10,7 +10,8 @@ import numpy as np
 from fallline.data import Split
 from fallline.records import Record, RunFolder
 from fallline.storage import write_atomically
-from fallline.track.tracker import Tracker
+from fallline.track.fanout import Trackers
+from fallline.track.pictures import confusion_picture, mistakes_picture
 from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation
 from fallline.training.progress import Progress
@@ -28,7 +29,7 @@ class Verdict:
 
 
 def conclude(
-    job: Job, progress: Progress, val: Evaluation, folder: RunFolder, tracker: Tracker
+    job: Job, progress: Progress, val: Evaluation, folder: RunFolder, trackers: Trackers
 ) -> Verdict:
     """Touches test once if the config says so, keeps the predictions, shows the mistakes.
 
@@ -37,13 +38,13 @@ def conclude(
     test = None
     if job.feeds.test is not None and job.config.data.test_at_end:
         test = evaluate_on(job, job.feeds.test, final=True)
-        tracker.log(_test_record(job, progress, test))
+        trackers.log(_test_record(job, progress, test))
     scored, split = (val, job.splits.val) if test is None else (test, job.splits.test)
     assert split is not None
     word = "val" if test is None else "test"
     _keep_predictions(folder, split, scored, word)
     if job.config.track.pictures:
-        _show(job, split, scored, word, progress.step, tracker)
+        _show(job, split, scored, word, progress.step, trackers)
     return Verdict(val, test)
 
 
@@ -64,7 +65,7 @@ def _test_record(job: Job, progress: Progress, test: Evaluation) -> Record:
     if test.accuracy_tta is not None:
         values["test/accuracy_tta"] = test.accuracy_tta
     epoch = -(-progress.step // job.steps_per_epoch)
-    return Record("epoch", progress.step, epoch, progress.clock.read(), values)
+    return Record("test", progress.step, epoch, progress.clock.read(), values)
 
 
 def _keep_predictions(folder: RunFolder, split: Split, scored: Evaluation, word: str) -> None:
@@ -81,16 +82,14 @@ def _keep_predictions(folder: RunFolder, split: Split, scored: Evaluation, word:
 
 
 def _show(
-    job: Job, split: Split, scored: Evaluation, word: str, step: int, tracker: Tracker
+    job: Job, split: Split, scored: Evaluation, word: str, step: int, trackers: Trackers
 ) -> None:
-    from fallline.track.pictures import confusion_picture, mistakes_picture  # loads matplotlib
-
     classes, labels = job.images.classes, split.targets
     matrix = confusion(labels, scored.predicted, len(classes))
     title = f"{job.images.name}: {scored.accuracy:.2%} of {len(labels):,} {word} images right"
-    tracker.show(f"confusion/{word}", confusion_picture(matrix, classes, title), step)
+    trackers.draw(f"confusion/{word}", lambda: confusion_picture(matrix, classes, title), step)
     worst = worst_mistakes(labels, scored, MISTAKES_SHOWN)
     if len(worst):
         images = split.images[split.rows[worst]]
         chosen = labels[worst], scored.predicted[worst], scored.losses[worst]
-        tracker.show(f"mistakes/{word}", mistakes_picture(images, *chosen, classes), step)
+        trackers.draw(f"mistakes/{word}", lambda: mistakes_picture(images, *chosen, classes), step)

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from fallline.config import RunConfig
+from fallline.config import SHORT_NAMES, RunConfig
 from fallline.errors import Fault, did_you_mean
 from fallline.models.table import MODELS, Model
 from fallline.optim.row import Optimizer
@@ -86,6 +86,7 @@ def _takers(section: str, key: str) -> str:
 def _unknown_setting(key: str, known: Sequence[str], shown_by: str) -> Fault:
     """Its neighbours are the settings of its section; a word without one may be from any."""
     section, _, word = key.rpartition(".")
+    section = SHORT_NAMES.get(section, section).removesuffix(".name")  # optimizer.lr: optim.lr
     near = [name for name in known if name.rpartition(".")[0] == section]
     candidates = {name.rpartition(".")[2]: name for name in (near if section else known)}
     guess = did_you_mean(word, list(candidates))

@@ -24,7 +24,9 @@ from fallline.errors import ConfigError, FalllineError, Fault
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES, warmup_fault
 from fallline.optim.schema import held_by, options_schema
+from fallline.optim.table import row as optimizer_row
 from fallline.presets.table import PRESETS
+from fallline.records import RunFolder
 from fallline.training.faults import faults_of, option_faults, option_keys
 
 Settings = dict[str, tuple[Any, str]]
@@ -49,18 +51,27 @@ class Resolved:
 
 def resolve(layers: Sequence[Layer]) -> Resolved:
     """The config the layers amount to. Raises ConfigError with every fault there is."""
-    settings: Settings = {}
-    for layer in layers:
-        _lay(settings, layer)
-    faults = _section_faults(settings)
-    nested = _nest({key: value for key, (value, _) in settings.items()})
-    faults += _schema_faults(nested)
-    nested, row_faults = _with_row_options(nested)
-    if faults or row_faults:
-        every = faults + row_faults  # lr is in both
-        raise ConfigError(list({(fault.what, fault.seen): fault for fault in every}.values()))
-    origins = {key: origin for key, (_, origin) in settings.items()}
-    return Resolved(RunConfig.model_validate(nested), origins)
+    config, faults, settings = _checked(layers)
+    faults += _data_faults(settings)
+    if config is None or faults:
+        raise ConfigError(faults)
+    return Resolved(config, {key: origin for key, (_, origin) in settings.items()})
+
+
+def read_config(folder: RunFolder) -> RunConfig:
+    """The config of a run, checked like any other; the images it names may be gone since.
+
+    Raises ConfigError with every fault, RunError if the file cannot be read.
+    """
+    config, faults, _ = _checked([Layer("config.json", folder.read_config())])
+    if config is None or faults:
+        which = Fault(
+            "the run's config does not fit this version of fallline",
+            seen=str(folder.config),
+            next="use the version in environment.json beside it, or take back what was edited",
+        )
+        raise ConfigError([which, *faults])
+    return config
 
 
 def preset_layer(name: str) -> Layer:
@@ -110,18 +121,20 @@ def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str
     """`last` without the row options that the rows it leads to do not take, and their keys.
 
     A search draws `optim.momentum` whichever optimizer it draws; for adam that draw is idle.
+    Options inside a mapping (`optim: {name: adam, momentum: 0.9}`) were meant, and stay.
     """
     settings: Settings = {}
     for layer in (*layers, last):
         _lay(settings, layer)
     nested = _nest({key: value for key, (value, _) in settings.items()})
     flat = dict(_flatten(last.values))
-    idle = tuple(key for key in flat if _is_idle(key, nested))
+    alone = {SHORT_NAMES.get(word, word) for word in last.values}
+    idle = tuple(key for key in flat if key in alone and _is_idle(key, nested))
     return Layer(last.origin, {k: v for k, v in flat.items() if k not in idle}), idle
 
 
 def _is_idle(key: str, nested: dict[str, Any]) -> bool:
-    section, _, option = key.partition(".")
+    section, _, option = key.rpartition(".")
     if section not in ("model", "optim") or option in _own_fields(section):
         return False
     given = {k: v for k, v in nested[section].items() if k not in _own_fields(section)}
@@ -209,6 +222,22 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def _checked(layers: Sequence[Layer]) -> tuple[RunConfig | None, list[Fault], Settings]:
+    """The complete config, where the layers amount to one, all that is wrong, and the settings."""
+    settings: Settings = {}
+    for layer in layers:
+        _lay(settings, layer)
+    faults = _section_faults(settings)
+    nested = _nest({key: value for key, (value, _) in settings.items()})
+    faults += _schema_faults(nested)
+    filled, row_faults = _with_row_options(nested)
+    if faults or row_faults:
+        once = {(fault.what, fault.seen): fault for fault in faults + row_faults}  # lr is in both
+        return None, list(once.values()), settings
+    config = RunConfig.model_validate(filled)
+    return config, _averaging_faults(config), settings
+
+
 def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
     """What is wrong with the fields that the schema itself declares."""
     try:
@@ -221,8 +250,22 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
         faults.append(SCHEDULES.unknown(config.schedule.name))
     else:
         faults.append(warmup_fault(config.schedule.name, config.schedule.warmup))
-    faults.append(fault_of(config.data.name))
     return [fault for fault in faults if fault is not None]
+
+
+def _averaging_faults(config: RunConfig) -> list[Fault]:
+    """A run is judged by one average of its weights, not by the average of an average."""
+    if not (config.train.ema and optimizer_row(config.optim.name).averages):
+        return []
+    what = f"the optimizer {config.optim.name} averages weights itself"
+    return [Fault(what, f"train.ema = {config.train.ema}", next="leave train.ema out")]
+
+
+def _data_faults(settings: Settings) -> list[Fault]:
+    """Whether the image set that is named is there."""
+    name, _ = settings.get("data.name", (RunConfig().data.name, ""))
+    fault = fault_of(name) if isinstance(name, str) else None
+    return [fault] if fault else []
 
 
 def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:

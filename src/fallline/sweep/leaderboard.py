@@ -1,0 +1,111 @@
+"""A sweep at a terminal: the best, trainings under way with their curves, who was stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from fallline.sweep.coordinator import Began, News, Note, Over
+from fallline.sweep.results import Result, Trial
+from fallline.sweep.scene import Scene
+from fallline.sweep.standings import Standings
+from fallline.sweep.wording import header, number, settings, sparkline, summary, worth
+from fallline.track.terminal import SECONDS_BETWEEN_DRAWINGS, clean
+from fallline.track.wording import clock
+
+BEST: Final = 8
+STOPPED: Final = 4
+
+
+class Leaderboard:
+    """Redrawn when news come, at most four times a second, without a thread of its own.
+
+    The cursor stays visible: nothing has to be mended in a terminal whose sweep was killed.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._drawn_at = 0.0
+        self._seeds: dict[str, Trial] = {}
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        for line in header(scene):
+            self._console.print(Text(line), soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live.start()
+        self._console.show_cursor(True)
+
+    def __call__(self, news: News) -> None:
+        """Draws, if that is due; notes stay above the board."""
+        match news:
+            case Began(task):
+                self._seeds[task.key] = self._scene.trial(task)
+            case Over(task):
+                self._seeds.pop(task.key, None)
+            case Note(text):
+                self._console.print(Text(text, style="yellow"), soft_wrap=True)
+        if time.monotonic() - self._drawn_at >= SECONDS_BETWEEN_DRAWINGS:
+            self._drawn_at = time.monotonic()
+            self._live.update(self._drawn(self._scene.standings()), refresh=True)
+
+    def finish(self, result: Result) -> None:
+        """Takes the board away and prints the summary."""
+        self.close()
+        for line in ["", *summary(self._scene, result)]:
+            self._console.print(Text(line), soft_wrap=True)
+
+    def close(self) -> None:
+        """Gives the terminal back."""
+        self._live.stop()
+
+    def _drawn(self, now: Standings) -> Group:
+        progress = Text(f"\n{_progress(now)}", style="bold")
+        stopped = [self._stopped(now)] if now.stopped else []
+        return Group(progress, self._best(now), self._running(now), *stopped)
+
+    def _best(self, now: Standings) -> Table:
+        grid = _grid("best", now.metric, "")
+        for place, trial in enumerate(now.best[:BEST]):
+            score = Text(worth(trial.score, self._scene.file), style="green" if not place else "")
+            grid.add_row(f"{trial.number}", score, self._settings(trial))
+        return grid
+
+    def _running(self, now: Standings) -> Table:
+        """Trainings under way: the curve of the first seed, and where it is."""
+        grid = _grid("running", "curve", "")
+        for key in self._seeds:
+            trial = self._scene.search.trials[self._seeds[key].number]
+            curve = [value for _, value in trial.curve]
+            last = f" {number(curve[-1], self._scene.file)}" if curve else ""
+            name = key.removeprefix("trial-").replace("-seed", " seed ").lstrip("0") or "0"
+            grid.add_row(name, Text(sparkline(curve) + last, style="cyan"), self._settings(trial))
+        return grid
+
+    def _stopped(self, now: Standings) -> Table:
+        grid = _grid("stopped", "why", "")
+        for trial in now.stopped[:STOPPED]:
+            why = clean(trial.reason.partition("\n")[0])
+            grid.add_row(f"{trial.number}", Text(f"{trial.status}: {why}", style="yellow"), "")
+        return grid
+
+    def _settings(self, trial: Trial) -> Text:
+        return Text(settings(self._scene.file, trial), overflow="ellipsis", no_wrap=True)
+
+
+def _grid(*titles: str) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in titles:
+        grid.add_column(title, no_wrap=True, overflow="ellipsis")
+    return grid
+
+
+def _progress(now: Standings) -> str:
+    """How many are done, how long it has taken, how long it may take."""
+    of = f" of {now.cap:,}" if now.cap is not None else ""
+    rest = f", {clock(now.seconds_left)} left" if now.seconds_left is not None else ""
+    budget = f", budget left: {', '.join(now.left)}" if now.left else ""
+    return f"{now.ended:,}{of} configurations done, {clock(now.seconds)}{rest}{budget}"
