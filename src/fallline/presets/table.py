@@ -45,4 +45,5 @@ PRESETS = Table(
             fast96,
         )
     ],
+    shown_by="fallline list presets",
 )

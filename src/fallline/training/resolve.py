@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.data import fault_of
-from fallline.errors import ConfigError, FalllineError, Fault, unknown_name
+from fallline.errors import ConfigError, FalllineError, Fault
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES, warmup_fault
 from fallline.optim.schema import held_by, options_schema
@@ -76,6 +76,9 @@ def read_config(folder: RunFolder) -> RunConfig:
 
 def preset_layer(name: str) -> Layer:
     """What a preset sets; what it leaves to defaults is not its doing."""
+    if name not in PRESETS and fault_of(name) is None:
+        hint = f"it names images: did you mean --data {name}?"
+        raise ConfigError(replace(PRESETS.unknown(name), next=hint))
     return Layer(f"preset {name}", PRESETS[name].build().model_dump(exclude_unset=True))
 
 
@@ -245,7 +248,7 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
         return faults_of(error, RunConfig, "", known)
     faults: list[Fault | None] = []
     if config.schedule.name not in SCHEDULES:
-        faults.append(unknown_name("schedule", config.schedule.name, SCHEDULES.names))
+        faults.append(SCHEDULES.unknown(config.schedule.name))
     else:
         faults.append(warmup_fault(config.schedule.name, config.schedule.warmup))
     return [fault for fault in faults if fault is not None]
