@@ -11,6 +11,7 @@ from fallline.presets.table import PRESETS
 from fallline.training.resolve import preset_layer, resolve
 
 TINY = {"data": "synthetic", "max_steps": 2, "batch_size": 16, "train.compile": False}
+ON_VAL = {"steady", "neutral"}
 
 
 @pytest.mark.parametrize("name", PRESETS.names)
@@ -29,11 +30,21 @@ def test_a_preset_trains_on_other_images(name: str, tmp_path: Path) -> None:
     assert run.outcome.steps == 2
 
 
-@pytest.mark.parametrize("name", [n for n in PRESETS.names if n != "steady"])
+@pytest.mark.parametrize("name", [n for n in PRESETS.names if n not in ON_VAL])
 def test_speed_presets_say_that_they_validate_on_test(name: str, tmp_path: Path) -> None:
     run = train(name, settings=TINY, out=tmp_path, show="quiet")
     assert run.folder.read_environment()["data"]["validation"] == "validated on the test split"
 
 
-def test_the_default_leaves_test_for_the_end() -> None:
-    assert resolve([preset_layer("steady")]).config.data.validate_on == "val"
+@pytest.mark.parametrize("name", sorted(ON_VAL))
+def test_the_defaults_leave_test_for_the_end(name: str) -> None:
+    assert resolve([preset_layer(name)]).config.data.validate_on == "val"
+
+
+def test_the_base_of_comparisons_favours_no_optimizer() -> None:
+    config = PRESETS["neutral"].build()
+    assert config.optim.lr_scale == {}
+    assert config.optim.options == {}
+    assert config.train.ema == 0
+    assert not config.model.options["whitening"]
+    assert not config.model.options["dirac"]

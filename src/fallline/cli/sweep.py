@@ -95,11 +95,12 @@ def sweep(
 def _place(on: On, workers: str) -> Place:
     from fallline.sweep.local import Local
 
-    count = _workers(workers)
+    count = workers_of(workers)
     return Local(count)
 
 
-def _workers(text: str) -> int | Literal["auto"]:
+def workers_of(text: str) -> int | Literal["auto"]:
+    """How many trainings at a time `--workers` asks for. Raises ConfigError."""
     if text == "auto":
         return "auto"
     if not text.isdecimal() or int(text) < 1:

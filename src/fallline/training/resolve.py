@@ -106,7 +106,7 @@ def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str
     for layer in (*layers, last):
         _lay(settings, layer)
     nested = _nest({key: value for key, (value, _) in settings.items()})
-    flat = dict(_flatten(last.values))
+    flat = dict(flatten(last.values))
     idle = tuple(key for key in flat if _is_idle(key, nested))
     return Layer(last.origin, {k: v for k, v in flat.items() if k not in idle}), idle
 
@@ -125,7 +125,7 @@ def _is_idle(key: str, nested: dict[str, Any]) -> bool:
 
 def _lay(settings: dict[str, tuple[Any, str]], layer: Layer) -> None:
     """Lays one layer over the settings so far."""
-    flat = dict(_flatten(layer.values))
+    flat = dict(flatten(layer.values))
     for section, kept in _ROW_SECTIONS.items():
         name = f"{section}.name"
         if name in flat and flat[name] != settings.get(name, (None, ""))[0]:
@@ -135,13 +135,13 @@ def _lay(settings: dict[str, tuple[Any, str]], layer: Layer) -> None:
     settings.update({key: (value, layer.origin) for key, value in flat.items()})
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Nested mappings as dotted keys, short names as fields; `optim.lr_scale` stays whole."""
     flat: list[tuple[str, Any]] = []
     for word, value in values.items():
         key = prefix + str(word)
         if isinstance(value, Mapping) and key in _sections():
-            flat += _flatten(value, f"{key}.")
+            flat += flatten(value, f"{key}.")
         else:
             flat.append((SHORT_NAMES.get(key, key), value))
     return flat
