@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_folders import measured
 
 from fallline.records import RunFolder
 from fallline.training import checkpoint
@@ -59,11 +60,6 @@ while killed.read_outcome() is None:
     os.waitpid(child, 0)
 print(kills)
 """
-
-
-def measured(folder: RunFolder) -> list[dict[str, Any]]:
-    timed = ("train_seconds", "images_per_second")
-    return [{k: v for k, v in r.items() if k not in timed} for r in folder.read_metrics()]
 
 
 def test_a_run_killed_at_random_moments_ends_as_if_never_stopped(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from run_folders import flip_a_bit, measured
 
 from fallline import Pruned, resume, train
 from fallline.config import RunConfig
@@ -26,12 +27,6 @@ def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
 def same_weights(one: RunFolder, other: RunFolder) -> bool:
     a, b = weights(one), weights(other)
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def measured(folder: RunFolder) -> list[dict[str, Any]]:
-    """The records without what a clock had a hand in."""
-    timed = ("train_seconds", "images_per_second")
-    return [{k: v for k, v in r.items() if k not in timed} for r in folder.read_metrics()]
 
 
 def test_a_run_learns_and_leaves_a_complete_folder(tmp_path: Path, small: dict[str, Any]) -> None:
@@ -83,12 +78,6 @@ def test_equal_configs_give_equal_weights_to_the_bit(
     assert same_weights(*runs)
     assert measured(runs[0]) == measured(runs[1])
     assert not same_weights(runs[0], other)
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 class Unplugged(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fallline.cli.sweep import On, workers_of
+from fallline.cli.sweep import place_of
 from fallline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ def compare(
     workers: Annotated[
         str, typer.Option("--workers", "-w", help="Trainings at a time, or auto.")
     ] = "auto",
-    on: Annotated[On, typer.Option(help="Where trainings run.")] = On.local,
+    on: Annotated[str, typer.Option(metavar="local|ray", help="Where trainings run.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
 ) -> None:
@@ -93,13 +96,22 @@ def compare(
             targets=_numbers(targets),
             out=out,
             name=name,
-            on=_place(on, workers),
+            on=_place(on, workers, address),
             show=show,
         )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    _write_page(out / found.plan.name)
     if not found.complete:
         raise typer.Exit(1)
+
+
+def _write_page(folder: Path) -> None:
+    """The page of the comparison, beside its comparison.json."""
+    from fallline.report.files import write_report
+    from fallline.track.terminal import tell
+
+    tell(f"page        {write_report([folder], show='quiet')}")
 
 
 def _words(text: str | None) -> list[str]:
@@ -134,7 +146,12 @@ def _settings(files: list[Path] | None, assign: list[str] | None) -> dict[str, A
     return {key: value for layer in layers for key, value in flatten(layer.values)}
 
 
-def _place(on: On, workers: str) -> Place:
-    from fallline.sweep.local import Local
-
-    return Local(workers_of(workers))
+def _place(on: str, workers: str, address: str | None) -> Place:
+    place, controller = place_of(on, workers, address)
+    if controller is not None:
+        raise ConfigError(
+            "a comparison chooses its configurations itself",
+            seen=f"--on {on}, where the server chooses them",
+            allowed="--on local, --on ray",
+        )
+    return place

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fallline.errors import ConfigError
+from fallline.sweep.places import PLACES
 
 if TYPE_CHECKING:
     from fallline.sweep.backend import Place
-
-
-class On(StrEnum):
-    """Where trainings may run."""
-
-    local = "local"
+    from fallline.sweep.control import Controller
 
 
 def sweep(
@@ -39,7 +34,16 @@ def sweep(
     workers: Annotated[
         str, typer.Option("--workers", "-w", help="Trainings at a time, or auto.")
     ] = "auto",
-    on: Annotated[On, typer.Option(help="Where trainings run.")] = On.local,
+    on: Annotated[
+        str, typer.Option(metavar="|".join(PLACES.names), help="Where trainings run.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(metavar="ENTITY/PROJECT/ID", help="A sweep W&B has already; --on wandb."),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="journal:PATH or postgresql://...; default: SQLite in the folder."),
@@ -61,17 +65,18 @@ def sweep(
     \b
     fallline sweep sweeps/homework.yaml --data photos.zip
     fallline sweep sweeps/homework.yaml --dry-run
+    fallline sweep sweeps/homework.yaml --on ray --address head:6379
     fallline board runs/homework            # TensorBoard on its trials
     """
-    from fallline.sweep.plan import show_plan
+    from fallline.sweep.dry_run import rehearse
     from fallline.sweep.run import run
     from fallline.training.resolve import parse_assignments
 
     settings = parse_assignments(assign).values if assign else None
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
-    place = _place(on, workers)
+    place, controller = place_of(on, workers, address, join)
     if dry_run:
-        show_plan(file, data=data, settings=settings, seed=seed, on=place)
+        rehearse(file, data=data, settings=settings, seed=seed, on=place)
         return
     try:
         result = run(
@@ -83,6 +88,7 @@ def sweep(
             name=name,
             new=new,
             on=place,
+            controller=controller,
             storage=storage,
             show=show,
         )
@@ -92,14 +98,15 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _place(on: On, workers: str) -> Place:
-    from fallline.sweep.local import Local
+def place_of(
+    on: str, workers: str, address: str | None, join: str | None = None
+) -> tuple[Place, Controller | None]:
+    """Where trainings run, and who controls them there. Raises ConfigError."""
+    given = {"workers": _workers(workers), "address": address, "join": join}
+    return PLACES[on].build({k: v for k, v in given.items() if v is not None})
 
-    count = workers_of(workers)
-    return Local(count)
 
-
-def workers_of(text: str) -> int | Literal["auto"]:
+def _workers(text: str) -> int | Literal["auto"]:
     """How many trainings at a time `--workers` asks for. Raises ConfigError."""
     if text == "auto":
         return "auto"

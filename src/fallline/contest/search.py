@@ -70,6 +70,11 @@ class ContestSearch:
         self._trainings.pop(task.key, None)
         self.curves.pop(task.key, None)
 
+    @property
+    def expects_more(self) -> bool:
+        """Nothing comes to it from elsewhere."""
+        return False
+
     def enough(self) -> str | None:
         """Nothing ends a comparison before its end."""
         return None

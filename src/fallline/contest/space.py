@@ -67,10 +67,11 @@ def cube(count: int, seed: int) -> np.ndarray:
 
     power = max(1, int(np.ceil(np.log2(count))))
     sampler = qmc.Sobol(DIMENSIONS, scramble=True, rng=np.random.default_rng(seed))
-    points: np.ndarray = sampler.random_base2(power)[:count]
+    points = sampler.random_base2(power)[:count]
     ranks = points.argsort(axis=0).argsort(axis=0)
-    within: np.ndarray = points * 2**power % 1
-    return (ranks + within) / count
+    within = points * 2**power % 1
+    spread: np.ndarray = (ranks + within) / count
+    return spread
 
 
 def axis_of(key: str, dimension: Dimension) -> Axis:

@@ -147,8 +147,8 @@ OPTIMIZERS = Table(
             "Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/",
             {
                 "lr": LogUniform(1e-2, 1.0),
+                "weight_decay": LogUniform(1e-5, 1e-2),  # decoupled: a step decays by lr times it
                 "momentum": Choice((0.6, 0.8, 0.9, 0.95)),
-                "rest_lr": LogUniform(3e-4, 3e-2),
             },
             takes=("matrix", "filter"),
             foreach=False,
@@ -159,7 +159,7 @@ OPTIMIZERS = Table(
             "torch.optim:Muon",
             options.TorchMuon,
             "Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/",
-            {"lr": LogUniform(1e-3, 1e-1), "rest_lr": LogUniform(3e-4, 3e-2)},
+            {"lr": LogUniform(1e-3, 1e-1), "weight_decay": LogUniform(1e-4, 1e-1)},
             takes=("matrix",),
             foreach=False,
         ),

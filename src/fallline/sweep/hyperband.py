@@ -50,7 +50,7 @@ class Hyperband:
             band /= eta
             bands |= {int(band)} if band >= 1 else set()
         if not bands:
-            raise ValueError(f"there is no band: {max_iter} / {eta:g} is less than 1, or s is 0")
+            raise ValueError(f"has no band: {max_iter} / {eta:g} is less than 1")
         return cls(tuple(sorted(bands)), eta, strict)
 
     def below(self, count: int) -> tuple[int, ...]:

@@ -1,174 +1,15 @@
-"""One entry of a sweep file's `parameters`: which distribution it states, and its dimension.
-
-The forms and their meaning are W&B's (package sweeps 0.3.0, config/schema.json and params.py).
-"""
+"""One entry of a sweep file's `parameters`: which distribution it states, and its dimension."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fallline.errors import Fault, did_you_mean, unknown_name
-from fallline.registry import Table
-from fallline.space import (
-    Beta,
-    Choice,
-    Constant,
-    Dimension,
-    Integers,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Rounded,
-    Uniform,
-)
-
-Parts = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """A row: the keys it needs, those it may have with their defaults, and what it builds."""
-
-    name: str
-    summary: str
-    needs: tuple[str, ...]
-    build: Callable[[Parts], Dimension]
-    may: Mapping[str, float] = field(default_factory=dict)
-    old: str | None = None
-    """The name of the one that W&B asks for instead."""
-
-
-def _uniform(parts: Parts) -> Uniform:
-    return Uniform(parts["min"], parts["max"])
-
-
-def _log_uniform(parts: Parts) -> LogUniform:
-    return LogUniform(parts["min"], parts["max"])
-
-
-def _exponents(parts: Parts) -> LogUniform:
-    return LogUniform(math.exp(parts["min"]), math.exp(parts["max"]))
-
-
-def _inverse_exponents(parts: Parts) -> LogUniform:
-    return LogUniform(math.exp(-parts["max"]), math.exp(-parts["min"]))
-
-
-def _normal(parts: Parts) -> Normal:
-    return Normal(parts["mu"], parts["sigma"])
-
-
-def _log_normal(parts: Parts) -> LogNormal:
-    return LogNormal(parts["mu"], parts["sigma"])
-
-
-def _beta(parts: Parts) -> Beta:
-    return Beta(parts["a"], parts["b"])
-
-
-def _rounded(
-    build: Callable[[Parts], Uniform | LogUniform | Normal | LogNormal | Beta],
-) -> Callable[[Parts], Rounded]:
-    return lambda parts: Rounded(build(parts), parts["q"])
-
-
-ENDS = ("min", "max")
-SPREAD = {"mu": 0.0, "sigma": 1.0}
-SHAPE = {"a": 1.0, "b": 1.0}
-STEP = {"q": 1.0}
-
-DISTRIBUTIONS = Table(
-    "distribution",
-    [
-        Distribution("constant", "one value", ("value",), lambda p: Constant(p["value"])),
-        Distribution(
-            "categorical", "one of a list", ("values",), lambda p: Choice(tuple(p["values"]))
-        ),
-        Distribution(
-            "categorical_w_probabilities",
-            "one of a list, with a probability for each",
-            ("values", "probabilities"),
-            lambda p: Choice(tuple(p["values"]), tuple(p["probabilities"])),
-        ),
-        Distribution(
-            "int_uniform",
-            "whole numbers, both ends included",
-            ENDS,
-            lambda p: Integers(p["min"], p["max"]),
-        ),
-        Distribution("uniform", "real numbers", ENDS, _uniform),
-        Distribution("q_uniform", "multiples of q", ENDS, _rounded(_uniform), STEP),
-        Distribution("log_uniform_values", "uniform in the logarithm", ENDS, _log_uniform),
-        Distribution(
-            "q_log_uniform_values",
-            "uniform in the logarithm, then to multiples of q",
-            ENDS,
-            _rounded(_log_uniform),
-            STEP,
-        ),
-        Distribution(
-            "inv_log_uniform_values", "uniform in the logarithm of 1/x", ENDS, _log_uniform
-        ),
-        Distribution("normal", "normal", (), _normal, SPREAD),
-        Distribution(
-            "q_normal", "normal, to multiples of q", (), _rounded(_normal), SPREAD | STEP
-        ),
-        Distribution("log_normal", "normal in the logarithm", (), _log_normal, SPREAD),
-        Distribution(
-            "q_log_normal",
-            "normal in the logarithm, then to multiples of q",
-            (),
-            _rounded(_log_normal),
-            SPREAD | STEP,
-        ),
-        Distribution("beta", "the beta distribution on 0 to 1", (), _beta, SHAPE),
-        Distribution("q_beta", "beta, to multiples of q", (), _rounded(_beta), SHAPE | STEP),
-        Distribution(
-            "log_uniform",
-            "exp of uniform numbers from min to max",
-            ENDS,
-            _exponents,
-            old="log_uniform_values",
-        ),
-        Distribution(
-            "q_log_uniform",
-            "exp of uniform numbers, to multiples of q",
-            ENDS,
-            _rounded(_exponents),
-            STEP,
-            old="q_log_uniform_values",
-        ),
-        Distribution(
-            "inv_log_uniform",
-            "exp of minus uniform numbers from min to max",
-            ENDS,
-            _inverse_exponents,
-            old="inv_log_uniform_values",
-        ),
-    ],
-)
-
-
-@dataclass
-class Findings:
-    """What reading a file finds: faults that refuse it, notes on what was understood leniently."""
-
-    faults: list[Fault] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def number(self, where: str, value: Any, *, whole: bool = False) -> Any:
-        """A finite number, also one written as text; anything else is a fault, and None."""
-        number = _number_of(value)
-        kind = "a whole number" if whole else "a number"
-        if number is None or (whole and number != int(number)):
-            self.faults.append(Fault(f"{where} is no number", repr(value), kind))
-            return None
-        if isinstance(value, str):
-            self.notes.append(f"{where}: the text {value!r} was read as the number {number:g}")
-        return int(number) if whole else number
+from fallline.space import Dimension
+from fallline.sweep.distribution import DISTRIBUTIONS, ENDS, Distribution, Parts
+from fallline.sweep.findings import Findings, number_of
 
 
 @dataclass(frozen=True)
@@ -241,9 +82,8 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
         return _by_ends(name, entry, findings)
     keys = ", ".join(map(str, entry)) or "nothing"
     allowed = "value, values, min and max, or a distribution by name"
-    guess = next(
-        (did_you_mean(str(key), ("value", "values", "min", "max")) for key in entry), None
-    )
+    guesses = [did_you_mean(str(key), ("value", "values", "min", "max")) for key in entry]
+    guess = next(filter(None, guesses), None)
     findings.faults.append(
         Fault(
             f"parameter {name} states no distribution",
@@ -257,7 +97,7 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
 
 def _by_ends(name: str, entry: Parts, findings: Findings) -> Distribution:
     """Whole ends: whole numbers; real ends: real numbers; a mixture: real, and said."""
-    ends = [_number_of(entry[key]) for key in ENDS]
+    ends = [number_of(entry[key]) for key in ENDS]
     if all(isinstance(end, int) for end in ends):
         return DISTRIBUTIONS["int_uniform"]
     if any(isinstance(end, int) for end in ends):
@@ -320,22 +160,7 @@ def _parts(
 
 def _value(where: str, value: Any, findings: Findings, script: bool) -> Any:
     """Text like 1e-4, which YAML 1.1 does not read as a number, is one for settings of ours."""
-    if script or not isinstance(value, str) or "e" not in value.lower():
+    if script or not isinstance(value, str) or not {"e", "."} & set(value.lower()):
         return value
-    number = _number_of(value)
+    number = number_of(value)
     return value if number is None else findings.number(where, value)
-
-
-def _number_of(value: Any) -> int | float | None:
-    """The finite number that a value is or spells, if any."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, int):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
-        return int(value)
-    return number if math.isfinite(number) else None

@@ -1,117 +1,164 @@
-"""`--dry-run`: what a sweep would do, and about how long it would take."""
+"""What a sweep is going to do, before it does anything: the static part of a dry run, as data."""
 
 from __future__ import annotations
 
-import tempfile
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from statistics import fmean
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
-from fallline.errors import RunError
-from fallline.records import RunFolder
-from fallline.sweep.backend import Backend, Ended, Failed, Place, Task
+from fallline.space import Constant, Dimension
 from fallline.sweep.definition import SweepFile
-from fallline.sweep.run import Source, given, prepare
-from fallline.sweep.tasks import TaskMaker
-from fallline.sweep.wording import described, settings_of
-from fallline.track.terminal import say
-from fallline.track.wording import clock
-from fallline.training.resolve import resolve
+from fallline.sweep.points import settled
 
-FIRST: Final = 8  # configurations that are shown
-PROBE_STEPS: Final = 40
-LOOKED_AT: Final = 50  # configurations whose epochs the estimate averages
+UNKNOWN = 100
+"""Measurements to show bands for, where a file does not say how many there are."""
+COUNTED = 10_000
+"""Larger grids are not searched for points that are the same training."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """How long one configuration takes, from a probe of the first.
+class ParameterRow:
+    """A parameter in words."""
+
+    word: str
+    setting: str
+    values: str
+    constant: bool
+
+
+@dataclass(frozen=True)
+class ConfigurationRow:
+    """A configuration: what is drawn, under the file's names, and which draws do nothing."""
+
+    number: int
+    values: Mapping[str, Any]
+    idle: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep in words and numbers.
 
     Attributes:
-        seconds: for all its epochs, evaluation included.
-        slots: configurations at a time.
+        title: name and method.
+        parameters: in W&B's order.
+        configurations: the first ones; for bayes draws like those it begins with, since it
+            chooses by what it has seen.
+        points: how many a grid has; None for the other methods.
+        trainings: how many of a grid's points differ in what a run takes; None where not counted.
+        cap: the most configurations there will be; None: no end but the budget's.
+        runs: the most runs there will be, all seeds counted; None like `cap`.
+        measurements: the most that a run makes of its metric, where the file or its base says.
+        bands: the counts of measurements at which early stopping looks.
+        limits: what ends the sweep, in words.
+        notes: what was understood leniently, and what a person should know.
     """
 
-    seconds: float
-    slots: int
+    title: str
+    objective: str
+    parameters: tuple[ParameterRow, ...]
+    configurations: tuple[ConfigurationRow, ...]
+    points: int | None
+    trainings: int | None
+    cap: int | None
+    runs: int | None
+    measurements: int | None
+    bands: tuple[int, ...]
+    limits: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def show_plan(
-    source: Source,
-    *,
-    data: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-    on: Place,
-) -> None:
-    """Prints the space, the first configurations, the bands, and the time it takes.
-
-    Raises ConfigError with everything that would be refused.
-    """
-    file, _ = prepare(source, given(data, settings), seed, "auto")
-    for line in described(file):
-        say(line)
-    if file.method == "bayes":
-        say("first      random ones, then what the sampler proposes")
-    else:
-        count = FIRST if file.cap is None else min(FIRST, file.cap)
-        for number in range(count):
-            say(f"{'first' * (number == 0):<9}  {settings_of(file, file.point(number))}")
-    if file.script is None:
-        say(f"{'time':<9}  {_in_words(file, estimate(file, on))}")
-
-
-def estimate(file: SweepFile, place: Place) -> Estimate:
-    """Trains the first configuration for some steps and extrapolates."""
-    with tempfile.TemporaryDirectory(prefix="fallline-probe-") as folder:
-        task = _probe(file, Path(folder))
-        device = resolve(file.layers).config.train.device
-        backend = place.open(Path(folder), file.extension.per_device or 1, device)
-        try:
-            backend.submit(task)
-            _wait(backend)
-        finally:
-            backend.close(save=False)
-        run = RunFolder(task.out / task.key)
-        outcome, epochs = run.read_outcome(), run.read_config()["train"]["epochs"]
-    assert outcome is not None
-    beside = outcome.wall_seconds - outcome.train_seconds  # one evaluation
-    of_an_epoch = outcome.train_seconds / outcome.epochs + beside
-    return Estimate(of_an_epoch * _mean_epochs(file, epochs), backend.slots)
-
-
-def _probe(file: SweepFile, out: Path) -> Task:
-    task = TaskMaker(file, "probe", out)(
-        0, file.draw(0) if file.method == "bayes" else file.point(0), 0
+def plan(sweep: SweepFile, first: int = 5) -> Plan:
+    """The plan of a sweep, with its `first` configurations."""
+    cap, measurements, rule = sweep.cap, _most_measurements(sweep), sweep.early_terminate
+    points = len(sweep.grid) if sweep.method == "grid" else None
+    return Plan(
+        title=f"{sweep.name or 'sweep'}: {sweep.method}",
+        objective=_objective(sweep),
+        parameters=tuple(_parameter(sweep, key) for key in sweep.space),
+        configurations=tuple(_configuration(sweep, i) for i in range(min(first, cap or first))),
+        points=points,
+        trainings=_trainings(sweep) if points and points <= COUNTED else None,
+        cap=cap,
+        runs=cap and cap * sweep.extension.seeds,
+        measurements=measurements,
+        bands=rule.below(measurements or UNKNOWN) if rule else (),
+        limits=tuple(_limits(sweep)),
+        notes=(*sweep.notes, *_on_bands(sweep, measurements)),
     )
-    train = {**task.config["train"], "max_steps": PROBE_STEPS}
-    return replace(task, config={**task.config, "train": train}, obeys=False)
 
 
-def _wait(backend: Backend) -> None:
-    while True:
-        for event in backend.poll(1.0):
-            if isinstance(event, Ended) and event.outcome.status == "completed":
-                return
-            if isinstance(event, Failed):
-                raise RunError("the first configuration fails", seen=event.message)
-            if isinstance(event, Ended):
-                raise RunError("the first configuration fails", seen=event.outcome.reason)
+def _objective(sweep: SweepFile) -> str:
+    objective = sweep.objective
+    if objective is None:
+        return "none: the file names no metric"
+    target = "" if objective.target is None else f", until {objective.target:g} is reached"
+    return f"{objective.goal} {objective.name}{target}"
 
 
-def _mean_epochs(file: SweepFile, settled: float) -> float:
-    """Of the first configurations; `settled` is what a run takes that is told no number."""
-    count = LOOKED_AT if file.cap is None else min(LOOKED_AT, file.cap)
-    told = [file.draw(i) if file.method == "bayes" else file.point(i) for i in range(count)]
-    return fmean(file.resolve(values).config.train.epochs or settled for values in told)
+def _parameter(sweep: SweepFile, key: str) -> ParameterRow:
+    dimension = sweep.space[key]
+    word = ".".join(sweep.words[key])
+    return ParameterRow(word, key, str(dimension), isinstance(dimension, Constant))
 
 
-def _in_words(file: SweepFile, found: Estimate) -> str:
-    each = f"about {clock(found.seconds)} each, {found.slots} at a time"
-    if file.cap is None:
-        return f"{each}, without end"
-    runs = file.cap * (file.extension.seeds if file.extension.seeds > 1 else 1)
-    most = "at most " if file.extension.seeds > 1 or file.early_terminate or file.pruner else ""
-    return f"{each}: {most}{clock(found.seconds * runs / found.slots)} for {runs:,} trainings"
+def _configuration(sweep: SweepFile, number: int) -> ConfigurationRow:
+    values = sweep.point(number)
+    shown = {".".join(sweep.words[key]): value for key, value in values.items()}
+    idle = () if sweep.script else sweep.apply(values)[1]
+    return ConfigurationRow(number, shown, tuple(".".join(sweep.words[key]) for key in idle))
+
+
+def _trainings(sweep: SweepFile) -> int:
+    """A grid's points, those that differ only in what does nothing counted once."""
+    if sweep.script:
+        return len(sweep.grid)
+    return len({settled(sweep.apply(point)[0].values) for point in sweep.grid})
+
+
+def _most_measurements(sweep: SweepFile) -> int | None:
+    """The most evaluated epochs that a run can have, where the file or its base says so."""
+    if sweep.script:
+        return None
+    train = sweep.resolve(sweep.draw(0)).config.train
+    searched = sweep.space.get("train.epochs")
+    epochs = train.epochs if searched is None else _largest(searched)
+    return None if epochs is None else math.ceil(epochs / train.eval_every)
+
+
+def _largest(dimension: Dimension) -> float:
+    values = getattr(dimension, "values", (dimension.at(0.0), dimension.at(1.0)))
+    return max(float(value) for value in values)
+
+
+def _limits(sweep: SweepFile) -> list[str]:
+    """What ends the sweep."""
+    budget, metric = sweep.extension.budget, sweep.objective
+    limits = [] if sweep.cap is None else [f"{sweep.cap} configurations"]
+    if budget.time is not None:
+        limits.append(f"{_duration(budget.time)} of wall time")
+    if budget.epochs is not None:
+        limits.append(f"{budget.epochs:g} epochs over all runs")
+    if budget.device_hours is not None:
+        limits.append(f"{budget.device_hours:g} device-hours")
+    if metric and metric.target is not None:
+        limits.append(f"a run whose {metric.name} reaches {metric.target:g}")
+    return limits
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+def _on_bands(sweep: SweepFile, measurements: int | None) -> list[str]:
+    rule = sweep.early_terminate
+    if rule is None or measurements is None or rule.below(measurements):
+        return []
+    return [
+        f"early_terminate stops nobody: its first band is at {rule.bands[0]} measurements, and "
+        f"runs have {measurements}"
+    ]

@@ -8,7 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from fallline.config import Count, Fraction, Positive, Section
+from fallline.sweep.hyperband import Hyperband
 
+METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+"""What every evaluated epoch of a run reports."""
+UNSENT = ("fallline", "controller")
+"""Keys that are not W&B's server's business."""
 Method = Literal["grid", "random", "bayes"]
 Sampler = Literal["tpe", "gp"]
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
@@ -48,6 +53,14 @@ class EarlyTerminate(Section):
     s: Count | None = None
     eta: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 3.0
     strict: bool = True
+
+    def rule(self) -> Hyperband:
+        """The rule; max_iter and s win over min_iter. Raises ValueError if there is no band."""
+        if self.max_iter is not None and self.s is not None:
+            return Hyperband.downwards(self.max_iter, self.s, self.eta, self.strict)
+        if self.min_iter is not None and self.max_iter is None:
+            return Hyperband.upwards(self.min_iter, self.eta, self.strict)
+        raise ValueError("does not say where its bands are")
 
 
 class Budget(Section):

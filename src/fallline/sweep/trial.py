@@ -26,7 +26,7 @@ SECONDS_FOR_THE_LAST_LIFE: Final = 60.0  # to save and leave, when its coordinat
 ENDED: Final = ("completed", "diverged", "pruned")
 
 
-def carry_out(task: Task, report: Report) -> Ended | Failed:
+def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> Ended | Failed:
     """Runs a task to an outcome, whatever its run folder holds from an earlier life.
 
     A run that ended there is told again; one that was stopped or killed goes on from its last
@@ -36,11 +36,12 @@ def carry_out(task: Task, report: Report) -> Ended | Failed:
         task: what to train.
         report: told every evaluated epoch, those of earlier lives first. A task that `obeys` ends
             as pruned for the reason it returns.
+        images: the images, where the caller has them open; else the config's, kept open here.
 
     A signal that stops the training gives the outcome `interrupted`.
     """
     try:
-        return Ended(task.key, _outcome(task, report))
+        return Ended(task.key, _outcome(task, report, images))
     except Exception as error:  # any: it is the coordinator's to judge
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         if not _is_of_memory(error):
@@ -49,14 +50,14 @@ def carry_out(task: Task, report: Report) -> Ended | Failed:
         return Failed(task.key, "memory", message, trace)
 
 
-def _outcome(task: Task, report: Report) -> Outcome:
+def _outcome(task: Task, report: Report, images: ImageSet | None) -> Outcome:
     folder = RunFolder(task.out / task.key)
     ended = _earlier_life(folder)
     if ended is not None:
         _tell_again(folder, report)
         return ended
     try:
-        return _train(task, folder, report)
+        return _train(task, folder, report, images)
     except (KeyboardInterrupt, SystemExit):  # what a run raises when it is saved after a signal
         outcome = folder.read_outcome()
         if outcome is None:
@@ -64,7 +65,7 @@ def _outcome(task: Task, report: Report) -> Outcome:
         return outcome
 
 
-def _train(task: Task, folder: RunFolder, report: Report) -> Outcome:
+def _train(task: Task, folder: RunFolder, report: Report, images: ImageSet | None) -> Outcome:
     from fallline.training.run import begin, resume  # loads torch
 
     def on_eval(record: Record) -> None:
@@ -73,7 +74,8 @@ def _train(task: Task, folder: RunFolder, report: Report) -> Outcome:
             raise Pruned(reason)
 
     config = RunConfig.model_validate(task.config)
-    images = _images(config.data.name, config.data.image_size, config.data.channels)
+    if images is None:
+        images = _images(config.data.name, config.data.image_size, config.data.channels)
     if folder.config.exists():
         return resume(folder.path, images=images, show="quiet", on_eval=on_eval).outcome
     task.out.mkdir(parents=True, exist_ok=True)

@@ -9,19 +9,13 @@ import contextlib
 import os
 import sys
 import time
-from typing import Final, Literal, Protocol, TextIO
+from collections.abc import Callable
+from typing import Final, Literal, TextIO
 
 Show = Literal["auto", "bar", "lines", "quiet", "json"]
 SECONDS_BETWEEN_DRAWINGS: Final = 0.25  # the cores are for training
 SECONDS_BETWEEN_LINES: Final = 10.0
 BAR_CELLS: Final = 24
-
-
-class DrawProgress(Protocol):
-    """Told how far a long piece of work has come; what `data` calls while it reads."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` of `what` is behind us, in any unit; total 0: not known."""
 
 
 def settled(show: Show) -> Literal["bar", "lines", "quiet", "json"]:
@@ -57,7 +51,7 @@ def say(line: str) -> None:
         raise
 
 
-def drawn_progress(show: Show) -> DrawProgress:
+def drawn_progress(show: Show) -> Callable[[str, int, int], None]:
     """Draws the progress of downloads and decoding: a bar, or a line now and then, or nothing."""
     way = settled(show)
     if way == "quiet":

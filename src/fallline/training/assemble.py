@@ -19,6 +19,7 @@ from fallline.errors import ConfigError
 from fallline.models.table import MODELS
 from fallline.optim.build import build as build_optimizer
 from fallline.optim.ema import EMA
+from fallline.optim.row import ROLES
 from fallline.optim.schedule import factor
 from fallline.optim.table import row as optimizer_row
 from fallline.registry import load
@@ -150,7 +151,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     if fresh and MODELS[config.model.name].calibrates:
         model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
-    loss = LOSSES[train.loss]
+    loss = LOSSES[train.loss].value
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
@@ -215,7 +216,7 @@ def _optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
         lr=optim.lr,
         weight_decay=optim.weight_decay,
         decay_norm_and_bias=optim.decay_norm_and_bias,
-        lr_scale=optim.lr_scale,
+        lr_scale={role: getattr(optim.lr_scale, role) for role in ROLES},
         options=optim.options,
     )
 
