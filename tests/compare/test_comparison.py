@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from planted import ENVIRONMENT, Fate, plan, plant
+from planted_comparison import ENVIRONMENT, Fate, plan, plant
 
 from fallline.compare.comparison import Comparison, comparison_of
 from fallline.errors import RunError
@@ -196,8 +196,8 @@ def test_different_machines_are_a_warning(tmp_path: Path, monkeypatch: pytest.Mo
     folder = plant(tmp_path / "planted", plan(("sgd",)), ordered)
     monkeypatch.setitem(ENVIRONMENT, "device_name", "another CPU")
     elsewhere = plant(tmp_path / "other", plan(("sgd",)), ordered)
-    moved = elsewhere / "tune-mlp-sgd-0-0"
-    (folder / "tune-mlp-sgd-0-0" / "environment.json").write_text(
+    moved = elsewhere / "tune-mlp-sgd-00-seed0"
+    (folder / "tune-mlp-sgd-00-seed0" / "environment.json").write_text(
         (moved / "environment.json").read_text()
     )
     warnings = comparison_of(folder).circumstances.warnings

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
 from fallline.cli.sweep import sweep
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command()(sweep)
+app.command()(compare)
 
 
 class TableName(StrEnum):
