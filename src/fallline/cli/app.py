@@ -184,8 +184,16 @@ def board(
     ),
     port: Annotated[int, typer.Option(help="The port to try first.")] = 6006,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Optuna's dashboard on a sweep's folder instead.")
+    ] = False,
 ) -> None:
     """Start TensorBoard on the runs, reachable from this machine only."""
+    if sweep:
+        from fallline.sweep.dashboard import dashboard
+
+        dashboard(path, port=port, open_browser=open)
+        return
     from fallline.track.board import board as serve
 
     serve(path, port=port, open_browser=open)
