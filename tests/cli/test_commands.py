@@ -119,8 +119,8 @@ def test_every_table_can_be_listed(
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["optimizers", "sam"], ["optim.rho", "optim.lr ", "LogUniform(low=0.01, high=1.0)"]),
-        (["optimizers", "muon"], ["optim.rest_lr", "LogUniform(low=0.0003, high=0.03)"]),
+        (["optimizers", "sam"], ["optim.rho", "optim.lr ", "0.01 to 1, by logarithm"]),
+        (["optimizers", "muon"], ["optim.rest_lr", "0.0003 to 0.03, by logarithm"]),
         (["models", "mlp"], ["model.widths", "(1024, 512)", "units of each hidden layer"]),
     ],
 )
