@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fallline.sweep.control import FileControl
 from fallline.sweep.file import read
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import open_store
@@ -52,6 +53,7 @@ def open_search(tmp_path: Path) -> Iterator[OpenSearch]:
             file = read(values, layers=[FOR_TRIALS])
             store = stack.enter_context(open_store(where, tmp_path / name, name))
             study = Study(store, name, file, None)
-            return SweepSearch(file, study, TaskMaker(file, name, tmp_path / name))
+            tasks = TaskMaker(file, name, tmp_path / name)
+            return SweepSearch(file, study, FileControl(file, study, tasks))
 
         yield open_it
