@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "fallline"
 LAYERS = [  # a module imports only from rows above its own, or from its own package
     {"errors"},
     {"cores", "registry", "storage", "values"},
-    {"config", "records", "space"},
+    {"config", "records", "predictions", "space"},
     {"data", "models", "optim", "track"},
     {"presets"},
     {"training", "compare"},
@@ -26,9 +26,9 @@ FENCES = {  # where each heavy library may be imported
     "sklearn": {"data/builtin.py"},
     "tensorboard": {"track/tensorboard.py", "track/board.py"},
     "wandb": {"track/wandb.py"},
-    "matplotlib": {"track/pictures.py"},
+    "matplotlib": {"track/pictures.py", "report/drawings.py"},
     "pytorch_optimizer": {"optim/library.py"},
-    "ray": {"sweep/ray.py"},
+    "ray": {"sweep/ray_connect.py"},
     "plotly": {"report/figures.py"},
     "jinja2": {"report/page.py"},
 }

@@ -127,6 +127,11 @@ class RunFolder:
         return self.path / "predictions.npz"
 
     @property
+    def mistakes(self) -> Path:
+        """The images of the worst mistakes, one below the other, worst first."""
+        return self.path / "mistakes.png"
+
+    @property
     def checkpoints(self) -> Path:
         """The last two checkpoints."""
         return self.path / "checkpoints"

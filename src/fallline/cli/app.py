@@ -155,6 +155,26 @@ def predict(
 
 
 @app.command()
+def report(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Runs, a sweep, or a folder of runs.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.html", help="Where to write it.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write figures (SVG, PNG) and tables (CSV) there."),
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write one HTML page: the answer, the ranking, curves, every run, and how it was done."""
+    from fallline.cli.report import write
+
+    write(paths, out, figures, open)
+
+
+@app.command()
 def board(
     path: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path(
         "runs"

@@ -19,7 +19,7 @@ Report = Callable[[Record], str | None]
 """Takes an evaluated epoch; returns why the run is to be pruned, or None to go on."""
 
 
-def carry_out(task: Task, report: Report) -> Ended | Failed:
+def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> Ended | Failed:
     """Runs a task to an outcome, whatever its run folder holds from an earlier life.
 
     A run that ended there is told again; one that was stopped or killed goes on from its last
@@ -29,11 +29,12 @@ def carry_out(task: Task, report: Report) -> Ended | Failed:
         task: what to train.
         report: told every evaluated epoch, those of earlier lives first. A task that `obeys` ends
             as pruned for the reason it returns.
+        images: the images, where the caller has them open; else the config's, kept open here.
 
     A signal that stops the training gives the outcome `interrupted`.
     """
     try:
-        return Ended(task.key, _outcome(task, report))
+        return Ended(task.key, _outcome(task, report, images))
     except Exception as error:  # any: it is the coordinator's to judge
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         if not _is_of_memory(error):
@@ -42,7 +43,7 @@ def carry_out(task: Task, report: Report) -> Ended | Failed:
         return Failed(task.key, "memory", message, trace)
 
 
-def _outcome(task: Task, report: Report) -> Outcome:
+def _outcome(task: Task, report: Report, images: ImageSet | None) -> Outcome:
     from fallline.training.run import begin_or_resume  # loads torch
     from fallline.training.session import Session
 
@@ -52,7 +53,8 @@ def _outcome(task: Task, report: Report) -> Outcome:
             raise Pruned(reason)
 
     config = RunConfig.model_validate(task.config)
-    images = _images(config.data.name, config.data.image_size, config.data.channels)
+    if images is None:
+        images = _images(config.data.name, config.data.image_size, config.data.channels)
     try:
         return begin_or_resume(
             Resolved(config, task.origins),
