@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
 from fallline.cli.sweep import sweep
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command()(sweep)
+app.command()(compare)
 
 
 class TableName(StrEnum):
@@ -181,8 +183,16 @@ def board(
     ),
     port: Annotated[int, typer.Option(help="The port to try first.")] = 6006,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Optuna's dashboard on a sweep's folder instead.")
+    ] = False,
 ) -> None:
     """Start TensorBoard on the runs, reachable from this machine only."""
+    if sweep:
+        from fallline.sweep.dashboard import dashboard
+
+        dashboard(path, port=port, open_browser=open)
+        return
     from fallline.track.board import board as serve
 
     serve(path, port=port, open_browser=open)

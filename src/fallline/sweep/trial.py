@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from functools import lru_cache
 
 from fallline.config import DataConfig, RunConfig
@@ -11,12 +10,10 @@ from fallline.data import ImageSet
 from fallline.data.imageset import silent
 from fallline.errors import Pruned
 from fallline.records import Outcome, Record, RunFolder
-from fallline.sweep.backend import Ended, Failed, Task
+from fallline.sweep.backend import Ended, Failed, Report, Task
+from fallline.sweep.program import run_program
 from fallline.training.images import load_images
 from fallline.training.resolve import Resolved
-
-Report = Callable[[Record], str | None]
-"""Takes an evaluated epoch; returns why the run is to be pruned, or None to go on."""
 
 
 def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> Ended | Failed:
@@ -34,6 +31,8 @@ def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> End
     A signal that stops the training gives the outcome `interrupted`.
     """
     try:
+        if task.program is not None:
+            return run_program(task, task.program, report)
         return Ended(task.key, _outcome(task, report, images))
     except Exception as error:  # any: it is the coordinator's to judge
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()

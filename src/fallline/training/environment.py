@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -36,7 +37,7 @@ def describe_again(job: Job, before: dict[str, Any]) -> dict[str, Any]:
 def _sitting(job: Job) -> dict[str, Any]:
     flags = cpu_flags()
     return {
-        "versions": {"python": platform.python_version()} | _versions(),
+        "versions": {"python": platform.python_version(), **_versions()},
         "platform": platform.platform(),
         "device": str(job.device),
         "device_name": device_name(job.device),
@@ -49,7 +50,7 @@ def _sitting(job: Job) -> dict[str, Any]:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _versions() -> Mapping[str, str]:
     found = {}
     for package in _TOLD:
         try:

@@ -132,7 +132,7 @@ def without_idle(layers: Sequence[Layer], last: Layer) -> tuple[Layer, tuple[str
     for layer in (*layers, last):
         _lay(settings, layer)
     nested = _nest({key: value for key, (value, _) in settings.items()})
-    flat = dict(_flatten(last.values))
+    flat = dict(flatten(last.values))
     alone = {SHORT_NAMES.get(word, word) for word in last.values}
     idle = tuple(key for key in flat if key in alone and _is_idle(key, nested))
     return Layer(last.origin, {k: v for k, v in flat.items() if k not in idle}), idle
@@ -152,7 +152,7 @@ def _is_idle(key: str, nested: dict[str, Any]) -> bool:
 
 def _lay(settings: Settings, layer: Layer) -> None:
     """Lays one layer over the settings so far."""
-    flat = dict(_flatten(layer.values))
+    flat = dict(flatten(layer.values))
     for section, rows in (("model", _model_rows), ("optim", _optimizer_rows)):
         given = {
             key.removeprefix(f"{section}."): value
@@ -185,13 +185,13 @@ def _optimizer_rows(given: Mapping[str, Any]) -> Rows:
             yield option, inner, kept | owned
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Nested mappings as dotted keys, short names as fields."""
     flat: list[tuple[str, Any]] = []
     for word, value in values.items():
         key = prefix + str(word)
         if isinstance(value, Mapping) and key in _sections():
-            flat += _flatten(value, f"{key}.")
+            flat += flatten(value, f"{key}.")
         else:
             flat.append((SHORT_NAMES.get(key, key), value))
     return flat
@@ -237,7 +237,8 @@ def _checked(layers: Sequence[Layer]) -> tuple[RunConfig | None, list[Fault], Se
     faults += _schema_faults(nested)
     filled, row_faults = _with_row_options(nested)
     if faults or row_faults:
-        once = {(fault.what, fault.seen): fault for fault in faults + row_faults}  # lr is in both
+        every = faults + row_faults  # lr is in both
+        once = {(fault.what, fault.seen): fault for fault in every}
         return None, list(once.values()), settings
     config = RunConfig.model_validate(filled)
     return config, _averaging_faults(config), settings
