@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, DRIVER, Browser
+from comparison_folder import make_comparison
 from sweep_folder import make_sweep
 
 from fallline import train
@@ -40,3 +41,9 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of eight trials, most of two seeds, one diverged, one pruned."""
     return make_sweep(tmp_path_factory.mktemp("sweeps"))
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three optimizers on two models: three configurations, three seeds, one diverges."""
+    return make_comparison(tmp_path_factory.mktemp("comparisons"), ("mlp", "convnet"))

@@ -26,8 +26,8 @@ def coloured(node: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def figures(digits_run: Path, sweep: Path) -> list[Figure]:
-    return [*report(digits_run).figures, *report(sweep).figures]
+def figures(digits_run: Path, sweep: Path, comparison: Path) -> list[Figure]:
+    return [f for path in (digits_run, sweep, comparison) for f in report(path).figures]
 
 
 def test_every_figure_is_valid_for_plotly(figures: list[Figure]) -> None:
@@ -48,7 +48,7 @@ def test_every_colour_is_one_that_the_page_s_themes_define(figures: list[Figure]
 def test_a_band_says_which_interval_it_is(figures: list[Figure]) -> None:
     banded = [f for f in figures if "'toself'" in str(f.views)]
     assert banded
-    assert all("95 % intervals" in figure.caption for figure in banded)
+    assert all(re.search("95 % (bootstrap )?intervals", f.caption) for f in banded)
 
 
 def test_figures_become_svg_and_png_and_tables_csv(sweep: Path, tmp_path: Path) -> None:

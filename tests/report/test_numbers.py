@@ -18,9 +18,10 @@ from fallline.data import load
 from fallline.errors import RunError
 from fallline.predictions import Predictions
 from fallline.report.configuration import Configuration, ranking, varied_settings
-from fallline.report.document import Document, document_of
+from fallline.report.document import Document
 from fallline.report.effects import effects_of
 from fallline.report.estimate import Estimate, lead, over_images, over_seeds
+from fallline.report.files import document_at
 from fallline.report.importance import importances
 from fallline.report.methods import Methods
 from fallline.report.metric import Metric
@@ -38,7 +39,7 @@ def read(*paths: Path) -> Source:
 
 
 def report(*paths: Path) -> Document:
-    return document_of(read(*paths))
+    return document_at(paths)
 
 
 def cells(grid: Grid, title: str) -> list[Any]:

@@ -15,6 +15,7 @@ from test_numbers import copy, rewrite
 
 from fallline.report.files import write_report
 
+PAGES = ["run_page", "sweep_page", "comparison_page"]
 ROWS = "#run-table tbody tr:not(.detail)"
 
 
@@ -42,7 +43,12 @@ def press_title(browser: Browser, title: str) -> None:
     )
 
 
-@pytest.mark.parametrize("page", ["run_page", "sweep_page"])
+@pytest.fixture(scope="module")
+def comparison_page(comparison: Path) -> Path:
+    return write_report([comparison], show="quiet")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_from_disk_with_no_complaint_and_no_request(
     browser: Browser, page: str, request: pytest.FixtureRequest
 ) -> None:
@@ -56,7 +62,7 @@ def test_a_page_opens_from_disk_with_no_complaint_and_no_request(
     assert browser.texts("h1")[0]
 
 
-@pytest.mark.parametrize("page", ["run_page", "sweep_page"])
+@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("size", [DESK, PHONE, (320, 640)], ids=["desk", "phone", "small"])
 def test_nothing_reaches_beyond_the_screen(
     browser: Browser, page: str, size: tuple[int, int], request: pytest.FixtureRequest

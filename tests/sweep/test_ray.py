@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -10,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray_cluster import ENVIRONMENT, Cluster
+from ray_cluster import ENVIRONMENT, Cluster, free_port
 
 from fallline.records import RunFolder
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Reported, Task
@@ -38,13 +43,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         running.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backend(cluster: Cluster) -> Iterator[Any]:
+    """One for all tests that close none: its processes have torch loaded."""
     from fallline.sweep.ray import RayCluster
 
     deadline = time.monotonic() + PATIENCE_SECONDS
     tasks = RayCluster(cluster.address).open(Path(), 1, "auto")
-    while tasks.slots < sum(node.is_up for node in cluster.nodes):
+    while tasks.slots < len(cluster.nodes):
         assert time.monotonic() < deadline, "the second node did not come"
         time.sleep(0.1)
     yield tasks
@@ -147,15 +153,18 @@ def test_what_a_training_raises_is_the_users_to_mend_and_comes_with_its_tracebac
 
 
 def test_a_stop_saves_every_run_and_brings_its_checkpoint_home(
-    backend: Any, tmp_path: Path
+    backend: Any, cluster: Cluster, tmp_path: Path
 ) -> None:
+    from fallline.sweep.ray import RayCluster
+
+    stopped = RayCluster(cluster.address).open(tmp_path, 1, "auto")
     for key in "ab":
-        backend.submit(task(tmp_path, key, epochs=500))
+        stopped.submit(task(tmp_path, key, epochs=500))
     reported: set[str] = set()
     while reported != {"a", "b"}:
-        reported |= {event.key for event in backend.poll(1.0)}
-    backend.close(save=True)
-    ended = [event for event in backend.poll(0.0) if isinstance(event, Ended)]
+        reported |= {event.key for event in stopped.poll(1.0)}
+    stopped.close(save=True)
+    ended = [event for event in stopped.poll(0.0) if isinstance(event, Ended)]
     assert {event.key: event.outcome.status for event in ended} == {
         "a": "interrupted",
         "b": "interrupted",
@@ -166,6 +175,121 @@ def test_a_stop_saves_every_run_and_brings_its_checkpoint_home(
         outcome = folder.read_outcome()
         assert outcome is not None
         assert checkpoint.name.startswith(f"step{outcome.steps:08d}")
+
+
+FILE = """
+method: grid
+metric: {name: val/accuracy, goal: maximize}
+parameters:
+  learning_rate: {values: [0.1, 0.05, 0.01, 0.005]}
+fallline: {data: digits, base: base.yaml}
+"""
+BASE = """
+model: {name: mlp, widths: [32]}
+train: {epochs: 8, threads: 1, precision: fp32, checkpoint_seconds: 0.2}
+optim: {name: sgd}
+track: {tensorboard: false}
+"""
+
+
+def sweep(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """`fallline sweep` on Ray, in a folder with a file."""
+    (folder / "sweep.yaml").write_text(FILE)
+    (folder / "base.yaml").write_text(BASE)
+    command = [sys.executable, "-m", "fallline", "sweep", "sweep.yaml", "--on", "ray"]
+    return subprocess.Popen(
+        [*command, *options],
+        cwd=folder,
+        env={**os.environ, "FALLLINE_CACHE": str(folder / "cache")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said_by(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit code, and what it said."""
+    with process:
+        try:
+            out, said = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+    return process.returncode, out + said
+
+
+def test_a_sweep_whose_driver_is_killed_goes_on_with_the_same_command(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """No finished run is trained again, none is lost, no configuration comes twice."""
+    runs = tmp_path / "runs" / "sweep"
+    with sweep(tmp_path, "--address", cluster.address) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not list(runs.glob("trial-*/outcome.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    finished = {path: path.read_bytes() for path in runs.glob("trial-*/outcome.json")}
+    assert 0 < len(finished) < 4
+    status, said = said_by(sweep(tmp_path, "--address", cluster.address))
+    assert status == 0, said
+    assert {path: path.read_bytes() for path in finished} == finished
+    folders = [RunFolder(path.parent) for path in runs.glob("trial-*/outcome.json")]
+    rates = sorted(folder.read_config()["optim"]["lr"] for folder in folders)
+    assert rates == [0.005, 0.01, 0.05, 0.1]
+    for folder in folders:
+        outcome = folder.read_outcome()
+        assert outcome is not None
+        assert outcome.status == "completed"
+        epochs = [r["epoch"] for r in folder.read_metrics() if r["event"] == "epoch"]
+        assert epochs == list(range(1, 9))
+
+
+@pytest.mark.parametrize("wrong", ["nobody", "somebody else", "no port", "a dashboard"])
+def test_a_wrong_address_is_told_within_seconds_with_what_to_check(
+    tmp_path: Path, wrong: str
+) -> None:
+    from fallline.errors import ConfigError, RunError
+    from fallline.sweep.ray import RayCluster
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=_greet, args=(other,), daemon=True).start()
+        addresses = {
+            "nobody": f"127.0.0.1:{free_port()}",
+            "somebody else": f"127.0.0.1:{other.getsockname()[1]}",
+            "no port": "ray://head:port",
+            "a dashboard": "127.0.0.1:8265",
+        }
+        began = time.monotonic()
+        with pytest.raises((ConfigError, RunError)) as raised:
+            RayCluster(addresses[wrong]).open(tmp_path, 1, "cpu")
+        assert time.monotonic() - began < 5
+    words = {
+        "nobody": "refused",
+        "somebody else": "something else listens there",
+        "no port": "HOST:PORT",
+        "a dashboard": "dashboard",
+    }
+    assert words[wrong] in str(raised.value)
+    assert "ray start --head" in str(raised.value)
+
+
+def _greet(other: socket.socket) -> None:
+    with other.accept()[0] as connection:
+        connection.recv(100)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_wrong_token_is_told_within_seconds_and_not_shown(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 32)
+    status, said = said_by(sweep(tmp_path, "--address", cluster.address))
+    assert status == 2
+    assert f"the Ray cluster at {cluster.address} does not take this machine" in said
+    assert "the token is from RAY_AUTH_TOKEN" in said
+    assert "f" * 32 not in said
+    assert "Traceback" not in said
 
 
 def test_a_node_that_is_killed_loses_no_finished_run_and_its_run_goes_on_elsewhere(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sweep_samples import faults, faults_of, searching
 
 from fallline.errors import ConfigError
 from fallline.sweep.file import read
+from fallline.sweep.schema import KEYS
 
 
 def test_every_fault_is_reported_at_once() -> None:
@@ -213,3 +217,28 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
     for name in ("bytes.yaml", "nowhere.yaml", "."):
         with pytest.raises(ConfigError, match="cannot read the sweep file"):
             read(tmp_path / name)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 99) | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+PARTS = ("value", "values", "min", "max", "q", "mu", "distribution", "probabilities", "parameters")
+ENTRY = st.dictionaries(st.sampled_from(PARTS), ANYTHING, max_size=3) | ANYTHING
+WORDS = ("lr", "optim", "optimizer", "epochs", "optim.base", "data.augment", "seed")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=3),
+    st.dictionaries(st.sampled_from(WORDS), ENTRY, max_size=3),
+)
+def test_whatever_a_file_holds_it_is_read_or_refused(
+    sections: dict[str, Any], parameters: dict[str, Any]
+) -> None:
+    with suppress(ConfigError):
+        sweep = read({"method": "random", "parameters": parameters, **sections})
+        assert sweep.draw(0).keys() == sweep.space.keys()

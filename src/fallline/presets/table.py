@@ -47,4 +47,5 @@ PRESETS = Table(
             neutral,
         )
     ],
+    shown_by="fallline list presets",
 )

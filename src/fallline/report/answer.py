@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from fallline.report import wording
 from fallline.report.configuration import Configuration
@@ -12,6 +13,8 @@ from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.sources import Source
 from fallline.report.standing import lead
+
+LONG: Final = 110  # characters
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Answer:
     sentence: str
     doubts: tuple[str, ...]
     facts: tuple[Fact, ...]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the sentence needs smaller letters."""
+        return len(self.sentence) > LONG
 
 
 def answer_of(

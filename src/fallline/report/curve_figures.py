@@ -83,7 +83,9 @@ def _ranked_figure(
 
 def curve_view(curves: Sequence[Curve], axis: Axis, metric: Metric, title: str) -> Plain:
     """Lines with their bands over steps or seconds."""
-    traces = [trace for i, curve in enumerate(curves) for trace in _lines(curve, i, metric)]
+    traces = [
+        trace for i, curve in enumerate(curves) for trace in line_with_band(curve, i, metric)
+    ]
     x = {"title": {"text": AXIS_TITLES[axis]}, "rangemode": "tozero"}
     return {
         "data": traces,
@@ -119,7 +121,8 @@ def _background(others: Sequence[Configuration], axis: Axis, metric: Metric) -> 
     ]
 
 
-def _lines(curve: Curve, index: int, metric: Metric) -> list[Plain]:
+def line_with_band(curve: Curve, index: int, metric: Metric) -> list[Plain]:
+    """A curve in the colour of its place; where it has an interval, the band comes first."""
     line: Plain = {
         "type": "scatter",
         "mode": "lines+markers" if len(curve.y) <= 60 else "lines",

@@ -28,6 +28,7 @@ SUBJECTS: Final[dict[Kind, str]] = {
     "run": "One run",
     "runs": "Several runs",
     "sweep": "A sweep",
+    "comparison": "A comparison",
 }
 
 
@@ -86,7 +87,7 @@ def document_of(source: Source) -> Document:
         *_curves(source, ranked),
         *_settings(effects, metric),
         Section("runs", "Every run", ((table,),)),
-        *winner_section(winner, several=len(ranked) > 1),
+        *winner_section(winner, "The winner" if len(ranked) > 1 else "Its answers"),
         Section("methods", "How it was done", ((methods_of(source, _command(source, ranked)),),)),
     ]
     return Document(
@@ -99,15 +100,14 @@ def document_of(source: Source) -> Document:
     )
 
 
-def winner_section(winner: Winner | None, *, several: bool) -> list[Section]:
-    """The winner image by image, if it kept its answers."""
+def winner_section(winner: Winner | None, whose: str) -> list[Section]:
+    """The winner image by image, if it kept its answers; `whose` says who that is."""
     if winner is None:
         return []
     figures: tuple[Block, ...] = winner_figures(winner)
     more: list[Block] = [winner.mistakes] if winner.mistakes.shown else []
     more += [confusions_grid(winner)] if winner.pairs else []
-    title = f"{'The winner' if several else 'Its answers'}, image by image"
-    return [Section("winner", title, (figures, tuple(more)), winner.lead)]
+    return [Section("winner", f"{whose}, image by image", (figures, tuple(more)), winner.lead)]
 
 
 def _ranking(ranked: tuple[Configuration, ...], metric: Metric) -> list[Section]:

@@ -35,6 +35,11 @@ MARKERS: Final = {
     "line-ns-open": "|",
     "diamond": "D",
     "square": "s",
+    "triangle-up": "^",
+    "cross": "P",
+    "star": "*",
+    "hexagon": "h",
+    "circle-open": "o",
 }
 
 
@@ -61,6 +66,8 @@ def _draw(spec: Plain, figure: Figure) -> dict[str, bytes]:
     axes.grid(color=LINE, lw=0.6)
     axes.set_axisbelow(True)
     places = _categories(spec)
+    for line in spec["layout"].get("shapes", ()):
+        axes.axvline(line["x0"], color=INK, lw=1, ls=":")
     for trace in spec["data"]:
         DRAWN[trace["type"]](axes, trace, places)
     _dress(axes, spec["layout"], places)
@@ -105,7 +112,9 @@ def _scatter(axes: Any, trace: Plain, places: dict[str, int]) -> None:
         shape = "steps-post" if line.get("shape") == "hv" else "default"
         style = DASHES[line.get("dash", "solid")]
         width = 0.8 * line.get("width", 2)
-        axes.plot(x, y, style, lw=width, drawstyle=shape, label=name, **_colour(line["color"]))
+        dots = {"marker": "o", "ms": 3} if "markers" in trace["mode"] else {}
+        how = {"lw": width, "drawstyle": shape, "label": name} | dots | _colour(line["color"])
+        axes.plot(x, y, style, **how)
     elif "markers" in trace["mode"]:
         symbol = marker.get("symbol", "circle")
         shape = MARKERS.get(symbol if isinstance(symbol, str) else "circle", "o")

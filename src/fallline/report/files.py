@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fallline.data.imageset import Progress
+from fallline.report.comparison_document import comparison_document
 from fallline.report.document import Document, document_of
 from fallline.report.drawings import drawings
 from fallline.report.page import page
@@ -35,12 +36,20 @@ def write_report(
     """
     given = [Path(path) for path in paths]
     progress = drawn_progress(show)
-    document = document_of(read_source(given, progress))
+    document = document_at(given, progress)
     target = Path(out) if out else (given[0] if len(given) == 1 else Path()) / "report.html"
     write_atomically(target, page(document, f"Fallline {version('fallline')}"))
     if figures is not None:
         _write_apart(document, Path(figures), progress)
     return target
+
+
+def document_at(paths: Sequence[Path], progress: Progress | None = None) -> Document:
+    """Everything a report on these paths says, as data. Raises RunError if a path holds no run."""
+    source = read_source(paths, progress or drawn_progress("quiet"))
+    if source.comparison is None:
+        return document_of(source)
+    return comparison_document(source.comparison, source.runs, source.paths[0])
 
 
 def _write_apart(document: Document, folder: Path, progress: Progress) -> None:

@@ -19,12 +19,16 @@ State = Status | Literal["unfinished", "unreadable"]
 
 @dataclass(frozen=True)
 class Trial:
-    """What trial.json says: of which sweep, the how-manieth, and what was chosen for it."""
+    """What trial.json says: of which sweep, the how-manieth, and what was chosen for it.
+
+    `phase` is a comparison's: tune or repeat.
+    """
 
     sweep: str
     number: int
     seed: int | None
     parameters: Mapping[str, Any]
+    phase: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,9 @@ def _trial(folder: RunFolder) -> Trial | None:
         return None
     plain = json.loads(folder.trial.read_text())
     return Trial(
-        str(plain.get("sweep", "")),
+        str(plain.get("sweep") or plain.get("comparison") or ""),
         int(plain["trial"]),
         plain.get("seed"),
         dict(plain.get("parameters") or {}),
+        str(plain.get("phase") or ""),
     )

@@ -43,12 +43,16 @@ class RunTable:
 def run_table(runs: Sequence[Run], varied: Sequence[str], metric: Metric) -> RunTable:
     """The table, best first."""
     columns = [Column("state", False), Column(metric.words, True)]
+    has_phase = any(run.trial and run.trial.phase for run in runs)
     has_test = any(Metric("test/accuracy").of(run) is not None for run in runs)
     columns += [Column("accuracy on test", True)] if has_test else []
+    columns += [Column("phase", False)] if has_phase else []
     columns += [Column(short(key), _is_numeric(runs, key)) for key in varied]
     columns += [Column("seed", True), Column("steps", True), Column("train seconds", True)]
     ordered = sorted(runs, key=lambda run: metric.order(metric.of(run)))
-    return RunTable(tuple(columns), tuple(_row(run, varied, metric, has_test) for run in ordered))
+    return RunTable(
+        tuple(columns), tuple(_row(run, varied, metric, (has_test, has_phase)) for run in ordered)
+    )
 
 
 def repeat_command(run: Run) -> str:
@@ -56,9 +60,11 @@ def repeat_command(run: Run) -> str:
     return f"fallline train --config {shlex.quote(str(run.path / 'config.json'))}"
 
 
-def _row(run: Run, varied: Sequence[str], metric: Metric, has_test: bool) -> Row:
+def _row(run: Run, varied: Sequence[str], metric: Metric, has: tuple[bool, bool]) -> Row:
+    has_test, has_phase = has
     cells = [Cell(run.state, run.state), _scored(run, metric)]
     cells += [_scored(run, Metric("test/accuracy"))] if has_test else []
+    cells += [_setting(run.trial.phase if run.trial else None)] if has_phase else []
     cells += [_setting(run.settings.get(key, _of_trial(run, key))) for key in varied]
     cells += [_setting(run.seed), Cell(f"{run.steps:,}", run.steps)]
     cells += [Cell(f"{run.train_seconds:,.1f}", run.train_seconds)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,8 +44,8 @@ class Control(Protocol):
 class Controller(Protocol):
     """Who may control sweeps, before one has begun."""
 
-    def take(self, file: SweepFile, study: Study, folder: Path) -> Control:
-        """Takes control of a sweep that lies in `folder`.
+    def take(self, file: SweepFile, begin: Callable[[], Study], folder: Path) -> Control:
+        """Takes control of a sweep that lies in `folder`; `begin` opens or begins its record.
 
         Raises ConfigError where the file asks for what this controller does not do, RunError where
         it cannot be reached.
@@ -55,9 +55,9 @@ class Controller(Protocol):
 class FileController:
     """The file itself: nobody else is asked."""
 
-    def take(self, file: SweepFile, study: Study, folder: Path) -> FileControl:
-        """Raises nothing."""
-        return FileControl(file, study, TaskMaker(file, folder.name, folder))
+    def take(self, file: SweepFile, begin: Callable[[], Study], folder: Path) -> FileControl:
+        """Raises what `begin` does."""
+        return FileControl(file, begin(), TaskMaker(file, folder.name, folder))
 
 
 class FileControl:

@@ -68,8 +68,8 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
     """The one that is named, or that W&B infers from the keys."""
     word = entry.get("distribution")
     if word is not None:
-        if word in DISTRIBUTIONS:
-            return DISTRIBUTIONS[word]
+        if str(word) in DISTRIBUTIONS:
+            return DISTRIBUTIONS[str(word)]
         fault = unknown_name(f"distribution of parameter {name}", str(word), DISTRIBUTIONS.names)
         findings.faults.append(fault)
         return None

@@ -36,15 +36,15 @@ def connect(address: str | None) -> bool:
     A Ray that the calling program has joined already is used. Raises RunError, within five
     seconds, when there is no cluster at the address or it does not take us.
     """
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is not None:
+        options["address"] = _reachable(address)
     if ray.is_initialized():
         return False
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         options |= {"num_cpus": usable_cores(), "include_dashboard": False}
         # a port nobody else can use without the token that Ray makes up and keeps at home
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    else:
-        options["address"] = _reachable(address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(**options)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.store import open_store
+from fallline.sweep.store import open_store, without_password
 from fallline.sweep.study import Study
 from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
@@ -71,10 +72,10 @@ def run(
     file, images = prepare(source, given(data, settings), seed, show)
     folder = _folder(Path(out), _name(name, file, source), new=new)
     with open_store(storage, folder, folder.name) as store:
-        _describe(folder, file, images, storage)
-        study = Study(store, folder.name, file, images)
-        with closing((controller or FileController()).take(file, study, folder)) as control:
-            result, ending = _carry_out(file, study, folder, control, on or Local(), show)
+        begin = cache(lambda: Study(store, folder.name, file, images))
+        with closing((controller or FileController()).take(file, begin, folder)) as control:
+            _describe(folder, file, images, storage)
+            result, ending = _carry_out(file, begin(), folder, control, on or Local(), show)
     ending.raise_for_signal()
     return result
 
@@ -152,9 +153,14 @@ def _folder(out: Path, name: str, *, new: bool) -> Path:
     folder, number = out / name, 2
     while new and folder.exists():
         folder, number = out / f"{name}-{number}", number + 1
-    if folder.exists() and any(folder.iterdir()) and not (folder / "sweep.json").exists():
-        if (folder / ".lock").exists() and (folder / "study.db").exists():
-            return folder
+    if (
+        folder.exists()
+        and not (folder / "sweep.json").exists()
+        and set(folder.iterdir())
+        - {
+            folder / ".lock"  # a kill came before there was more
+        }
+    ):
         raise RunError(
             "the sweep's folder holds something else",
             seen=str(folder),
@@ -175,7 +181,7 @@ def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | 
         "seeds": file.extension.seeds,
         "space": {".".join(file.words[key]): str(d) for key, d in file.space.items()},
         "data": images,
-        "storage": storage,
+        "storage": storage and without_password(storage),
         "command": shlex.join(sys.argv),
     }
     path = folder / "sweep.json"

@@ -19,8 +19,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
-from optuna.study import Study
-from optuna.trial import TrialState, create_trial
+from optuna.study import Study, create_study
 
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Uniform
 from fallline.sweep.definition import SweepFile
@@ -62,26 +61,17 @@ def propose(file: SweepFile, study: Study, number: int) -> dict[str, Any]:
     """What the file's sampler tries next, given every trial of the study: a configuration.
 
     The sampler is made for this one question, seeded by the sweep's seed and the trial's number:
-    Optuna keeps no random state, so that a resumed search asks as an undisturbed one does.
+    Optuna keeps no random state, so that a resumed search asks as an undisturbed one does. It is
+    asked on a copy in memory, because it writes to a trial that it has not proposed yet.
     """
     sampler = _sampler(file.extension.sampler, _seed(file.extension.seed, number))
-    asking = create_trial(state=TrialState.RUNNING)
-    asking.number = number
-    space = {key: axis.distribution for key, axis in axes(file).items()}
-    relative = sampler.infer_relative_search_space(study, asking)
-    known = sampler.sample_relative(
-        study, asking, {k: d for k, d in relative.items() if k in space}
-    )
-    values = {key: d.value for key, d in file.space.items() if isinstance(d, Constant)}
-    for key, axis in axes(file).items():
-        if axis.distribution.single():
-            param = _only_value(axis.distribution)
-        elif key in known:
-            param = known[key]
-        else:
-            param = sampler.sample_independent(study, asking, key, axis.distribution)
-        values[key] = axis.value(param)
-    return {key: values[key] for key in file.space}
+    copy = create_study(direction=study.direction, sampler=sampler)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    seen = axes(file)
+    asked = copy.ask({key: axis.distribution for key, axis in seen.items()})
+    values = {key: axis.value(asked.params[key]) for key, axis in seen.items()}
+    fixed = {key: d.value for key, d in file.space.items() if isinstance(d, Constant)}
+    return {key: (values | fixed)[key] for key in file.space}
 
 
 def _axis(dimension: Dimension) -> Axis:
@@ -117,18 +107,10 @@ def _first(value: Any, u: float) -> Any:
     return value
 
 
-def _only_value(distribution: BaseDistribution) -> Any:
-    """The value of a distribution that has but one."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0]
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return distribution.low
-
-
 def _sampler(name: str, seed: int) -> BaseSampler:
     if name == "gp":
         return GPSampler(seed=seed, warn_independent_sampling=False)
-    return TPESampler(seed=seed, warn_independent_sampling=False)
+    return TPESampler(seed=seed)
 
 
 def _seed(sweep: int, number: int) -> int:

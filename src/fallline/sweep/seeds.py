@@ -51,7 +51,8 @@ def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list
         maximize: whether larger is better.
 
     With one seed behind them there is no spread to test against: the best third go on. With more,
-    those that Student's test, one-sided at 5 %, does not find worse than the best.
+    those that Student's test, one-sided at 5 % over all comparisons together (Bonferroni), does
+    not find worse than the best.
     """
     trials = list(values)
     if not trials:
@@ -64,7 +65,7 @@ def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list
         kept = order[: max(FEWEST, math.ceil(FIRST_LOOK * len(trials)))]
     else:
         chance = _chance_of_such_a_gap(matrix, means.max() - means)
-        kept = order[chance[order] > 1 - CONFIDENCE]
+        kept = order[chance[order] > (1 - CONFIDENCE) / max(1, len(trials) - 1)]
     return [trials[i] for i in kept]
 
 

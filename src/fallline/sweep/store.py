@@ -42,14 +42,15 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock", folder):
         if where is None:
-            yield get_storage(_sqlite(folder / DATABASE))
+            with _open(_sqlite(folder / DATABASE)) as storage:
+                yield storage
         elif where.startswith("journal:"):
             path = Path(where.removeprefix("journal:")).expanduser()
             with _locked(path.with_name(path.name + ".coordinator"), path):
                 yield _journal(path)
         elif where.startswith(("postgresql://", "postgres://")):
-            with _advisory_lock(where, name):
-                yield get_storage(_postgresql(where))
+            with _advisory_lock(where, name), _open(_postgresql(where)) as storage:
+                yield storage
         else:
             raise ConfigError("there is no such storage", seen=where, allowed=ALLOWED)
 
@@ -61,6 +62,16 @@ def open_to_read(where: str | None, folder: Path) -> BaseStorage:
     if where.startswith("journal:"):
         return JournalStorage(JournalFileBackend(where.removeprefix("journal:")))
     return _postgresql(where)
+
+
+@contextmanager
+def _open(database: RDBStorage) -> Iterator[BaseStorage]:
+    """The database behind Optuna's cache; its connections are closed after."""
+    try:
+        yield get_storage(database)
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
 class _WalConnection(sqlite3.Connection):
@@ -113,7 +124,7 @@ def _advisory_lock(url: str, name: str) -> Iterator[None]:
             "the database of --storage cannot be used",
             seen=str(error).strip(),
             allowed="a PostgreSQL server that answers, and a database on it that exists",
-            next="try the address with: psql " + _without_password(url),
+            next="try the address with: psql " + without_password(url),
         ) from error
     with connection:
         if not connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()[0]:
@@ -129,7 +140,8 @@ def _psycopg() -> Any:
     return psycopg
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """The address as it may be shown and kept; the password comes from PGPASSWORD then."""
     scheme, _, rest = url.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{at}{host}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ class WandbController:
 
     join: str | None = None
 
-    def take(self, file: SweepFile, study: Study, folder: Path) -> WandbControl:
+    def take(self, file: SweepFile, begin: Callable[[], Study], folder: Path) -> WandbControl:
         """Creates the sweep on the server, or joins it, as this folder may have done before."""
         _refuse_what_is_ours(file)
         from fallline.track.wandb import access

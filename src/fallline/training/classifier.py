@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fallline.config import RunConfig
 from fallline.data import ImageSet, Split
 from fallline.data.batches import Batches, Normalize
-from fallline.data.decode import Plan, decode
+from fallline.data.decode import ACCEPTED, Plan, decode
 from fallline.errors import DataError
 from fallline.records import RunFolder
 from fallline.training import checkpoint
@@ -22,6 +21,8 @@ from fallline.training.assemble import build_model
 from fallline.training.device import pick_device
 from fallline.training.evaluate import Evaluation, evaluate
 from fallline.training.losses import LOSSES
+from fallline.training.resolve import read_config
+from fallline.training.state import judged_weights
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Classifier:
     def __init__(self, path: str | Path, *, device: str = "auto") -> None:
         folder = RunFolder.open(path)
         facts = folder.read_environment()["data"]
-        self.config = RunConfig.model_validate(folder.read_config())
+        self.config = read_config(folder)
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
         self.mean, self.std = tuple(facts["mean"]), tuple(facts["std"])
@@ -69,7 +70,12 @@ class Classifier:
             if not faults:
                 predictions += map(self._prediction, part, self._probabilities(chunk.pixels))
         if faults:
-            raise DataError("cannot read the image", seen="\n        ".join(faults))
+            raise DataError(
+                "cannot read the image",
+                seen="\n        ".join(faults),
+                allowed=f"{ACCEPTED} files",
+                next="name the files themselves, as in FOLDER/*.jpg; convert other formats",
+            )
         return predictions
 
     def evaluate(self, images: ImageSet, split: Split, *, tta: str = "off") -> Evaluation:
@@ -100,8 +106,7 @@ class Classifier:
     def _load(self, folder: RunFolder) -> nn.Module:
         state = checkpoint.load_latest(folder.checkpoints).state
         model: nn.Module = build_model(self.config, self.shape, len(self.classes))
-        averaged = state["ema"]["mean"] if state["ema"] else {}
-        model.load_state_dict({**state["model"], **averaged})
+        model.load_state_dict(judged_weights(state))
         return model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from ruamel.yaml.error import YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.data import fault_of
-from fallline.errors import ConfigError, FalllineError, Fault, unknown_name
+from fallline.errors import ConfigError, FalllineError, Fault
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES, warmup_fault
 from fallline.optim.schema import held_by, options_schema
+from fallline.optim.table import row as optimizer_row
 from fallline.presets.table import PRESETS
+from fallline.records import RunFolder
 from fallline.training.faults import faults_of, option_faults, option_keys
 
 Settings = dict[str, tuple[Any, str]]
@@ -49,22 +51,34 @@ class Resolved:
 
 def resolve(layers: Sequence[Layer]) -> Resolved:
     """The config the layers amount to. Raises ConfigError with every fault there is."""
-    settings: Settings = {}
-    for layer in layers:
-        _lay(settings, layer)
-    faults = _section_faults(settings)
-    nested = _nest({key: value for key, (value, _) in settings.items()})
-    faults += _schema_faults(nested)
-    nested, row_faults = _with_row_options(nested)
-    if faults or row_faults:
-        every = faults + row_faults  # lr is in both
-        raise ConfigError(list({(fault.what, fault.seen): fault for fault in every}.values()))
-    origins = {key: origin for key, (_, origin) in settings.items()}
-    return Resolved(RunConfig.model_validate(nested), origins)
+    config, faults, settings = _checked(layers)
+    faults += _data_faults(settings)
+    if config is None or faults:
+        raise ConfigError(faults)
+    return Resolved(config, {key: origin for key, (_, origin) in settings.items()})
+
+
+def read_config(folder: RunFolder) -> RunConfig:
+    """The config of a run, checked like any other; the images it names may be gone since.
+
+    Raises ConfigError with every fault, RunError if the file cannot be read.
+    """
+    config, faults, _ = _checked([Layer("config.json", folder.read_config())])
+    if config is None or faults:
+        which = Fault(
+            "the run's config does not fit this version of fallline",
+            seen=str(folder.config),
+            next="use the version in environment.json beside it, or take back what was edited",
+        )
+        raise ConfigError([which, *faults])
+    return config
 
 
 def preset_layer(name: str) -> Layer:
     """What a preset sets; what it leaves to defaults is not its doing."""
+    if name not in PRESETS and fault_of(name) is None:
+        hint = f"it names images: did you mean --data {name}?"
+        raise ConfigError(replace(PRESETS.unknown(name), next=hint))
     return Layer(f"preset {name}", PRESETS[name].build().model_dump(exclude_unset=True))
 
 
@@ -72,19 +86,23 @@ def read_layer(path: Path) -> Layer:
     """A YAML or JSON file as a layer. Raises ConfigError if it cannot be read as settings."""
     try:
         values = YAML(typ="safe", pure=True).load(path)
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the config {path}",
-            seen=str(error),
-            allowed="a YAML or JSON file, like the config.json of a run",
-        ) from error
+    except OSError as error:
+        seen, hint = error.strerror or str(error), f"check the path, as seen from {Path.cwd()}"
+        raise _no_config(path, seen, hint) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise _no_config(path, str(error), "mend it there") from error
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"cannot read the config {path}",
-            seen=f"a {type(values).__name__}",
-            allowed="fields and their values, like `optim: {lr: 0.1}`",
-        )
+        raise _no_config(path, f"a {type(values).__name__}", "write `optim: {lr: 0.1}`, say")
     return Layer(f"--config {path}", values)
+
+
+def _no_config(path: Path, seen: str, hint: str) -> ConfigError:
+    return ConfigError(
+        f"cannot read the config {path}",
+        seen=seen,
+        allowed="a YAML or JSON file of fields and values, like the config.json of a run",
+        next=hint,
+    )
 
 
 def parse_assignments(assignments: Sequence[str]) -> Layer:
@@ -97,7 +115,8 @@ def parse_assignments(assignments: Sequence[str]) -> Layer:
                 raise ValueError("no =")
             values[key.strip()] = YAML(typ="safe", pure=True).load(value) if value else ""
         except (ValueError, YAMLError):
-            faults.append(Fault("cannot read --set", text, "key=value, like optim.lr=0.1"))
+            hint = f"--set {key.strip() or 'optim.lr'}=VALUE; see: fallline list settings"
+            faults.append(Fault("cannot read --set", text, "key=value, like optim.lr=0.1", hint))
     if faults:
         raise ConfigError(faults)
     return Layer("--set", values)
@@ -208,6 +227,23 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def _checked(layers: Sequence[Layer]) -> tuple[RunConfig | None, list[Fault], Settings]:
+    """The complete config, where the layers amount to one, all that is wrong, and the settings."""
+    settings: Settings = {}
+    for layer in layers:
+        _lay(settings, layer)
+    faults = _section_faults(settings)
+    nested = _nest({key: value for key, (value, _) in settings.items()})
+    faults += _schema_faults(nested)
+    filled, row_faults = _with_row_options(nested)
+    if faults or row_faults:
+        every = faults + row_faults  # lr is in both
+        once = {(fault.what, fault.seen): fault for fault in every}
+        return None, list(once.values()), settings
+    config = RunConfig.model_validate(filled)
+    return config, _averaging_faults(config), settings
+
+
 def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
     """What is wrong with the fields that the schema itself declares."""
     try:
@@ -217,11 +253,25 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
         return faults_of(error, RunConfig, "", known)
     faults: list[Fault | None] = []
     if config.schedule.name not in SCHEDULES:
-        faults.append(unknown_name("schedule", config.schedule.name, SCHEDULES.names))
+        faults.append(SCHEDULES.unknown(config.schedule.name))
     else:
         faults.append(warmup_fault(config.schedule.name, config.schedule.warmup))
-    faults.append(fault_of(config.data.name))
     return [fault for fault in faults if fault is not None]
+
+
+def _averaging_faults(config: RunConfig) -> list[Fault]:
+    """A run is judged by one average of its weights, not by the average of an average."""
+    if not (config.train.ema and optimizer_row(config.optim.name).averages):
+        return []
+    what = f"the optimizer {config.optim.name} averages weights itself"
+    return [Fault(what, f"train.ema = {config.train.ema}", next="leave train.ema out")]
+
+
+def _data_faults(settings: Settings) -> list[Fault]:
+    """Whether the image set that is named is there."""
+    name, _ = settings.get("data.name", (RunConfig().data.name, ""))
+    fault = fault_of(name) if isinstance(name, str) else None
+    return [fault] if fault else []
 
 
 def _with_row_options(nested: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
