@@ -74,7 +74,7 @@ def sweep(
 
     settings = parse_assignments(assign).values if assign else None
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
-    place, controller = _place(on, workers, address, join)
+    place, controller = place_of(on, workers, address, join)
     if dry_run:
         rehearse(file, data=data, settings=settings, seed=seed, on=place)
         return
@@ -98,14 +98,16 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _place(
-    on: str, workers: str, address: str | None, join: str | None
+def place_of(
+    on: str, workers: str, address: str | None, join: str | None = None
 ) -> tuple[Place, Controller | None]:
+    """Where trainings run, and who controls them there. Raises ConfigError."""
     given = {"workers": _workers(workers), "address": address, "join": join}
     return PLACES[on].build({k: v for k, v in given.items() if v is not None})
 
 
 def _workers(text: str) -> int | Literal["auto"]:
+    """How many trainings at a time `--workers` asks for. Raises ConfigError."""
     if text == "auto":
         return "auto"
     if not text.isdecimal() or int(text) < 1:

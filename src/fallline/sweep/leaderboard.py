@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from rich.console import Console, Group
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fallline.sweep.coordinator import Began, News, Note, Over
-from fallline.sweep.results import Result, Trial
+from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
 from fallline.sweep.standings import Standings
 from fallline.sweep.wording import header, number, settings, sparkline, summary, worth
@@ -31,7 +32,7 @@ class Leaderboard:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._drawn_at = 0.0
-        self._seeds: dict[str, Trial] = {}
+        self._running: dict[str, int] = {}  # trials by the keys of tasks under way
         self._console = Console(highlight=False, markup=False, emoji=False)
         for line in header(scene):
             self._console.print(Text(line), soft_wrap=True)
@@ -43,14 +44,15 @@ class Leaderboard:
         """Draws, if that is due; notes stay above the board."""
         match news:
             case Began(task):
-                self._seeds[task.key] = self._scene.trial(task)
+                self._running[task.key] = self._scene.trial(task).number
             case Over(task):
-                self._seeds.pop(task.key, None)
+                self._running.pop(task.key, None)
             case Note(text):
                 self._console.print(Text(text, style="yellow"), soft_wrap=True)
         if time.monotonic() - self._drawn_at >= SECONDS_BETWEEN_DRAWINGS:
             self._drawn_at = time.monotonic()
-            self._live.update(self._drawn(self._scene.standings()), refresh=True)
+            board = drawn(self._scene, self._running, self._console.height)
+            self._live.update(board, refresh=True)
 
     def finish(self, result: Result) -> None:
         """Takes the board away and prints the summary."""
@@ -62,38 +64,49 @@ class Leaderboard:
         """Gives the terminal back."""
         self._live.stop()
 
-    def _drawn(self, now: Standings) -> Group:
-        progress = Text(f"\n{_progress(now)}", style="bold")
-        stopped = [self._stopped(now)] if now.stopped else []
-        return Group(progress, self._best(now), self._running(now), *stopped)
 
-    def _best(self, now: Standings) -> Table:
-        grid = _grid("best", now.metric, "")
-        for place, trial in enumerate(now.best[:BEST]):
-            score = Text(worth(trial.score, self._scene.file), style="green" if not place else "")
-            grid.add_row(f"{trial.number}", score, self._settings(trial))
-        return grid
+def drawn(scene: Scene, running: Mapping[str, int], height: int) -> Group:
+    """The board: the best, who is running, who was stopped.
 
-    def _running(self, now: Standings) -> Table:
-        """Trainings under way: the curve of the first seed, and where it is."""
-        grid = _grid("running", "curve", "")
-        for key in self._seeds:
-            trial = self._scene.search.trials[self._seeds[key].number]
-            curve = [value for _, value in trial.curve]
-            last = f" {number(curve[-1], self._scene.file)}" if curve else ""
-            name = key.removeprefix("trial-").replace("-seed", " seed ").lstrip("0") or "0"
-            grid.add_row(name, Text(sparkline(curve) + last, style="cyan"), self._settings(trial))
-        return grid
+    Args:
+        scene: the sweep.
+        running: the trial of each task under way, by its key.
+        height: lines there is room for.
+    """
+    now = scene.standings()
+    best = max(1, min(BEST, height - 7 - len(running) - min(STOPPED, len(now.stopped))))
+    progress = Text(f"\n{_progress(now)}", style="bold")
+    stopped = [_stopped(now)] if now.stopped else []
+    return Group(progress, _best(scene, now, best), _running(scene, running), *stopped)
 
-    def _stopped(self, now: Standings) -> Table:
-        grid = _grid("stopped", "why", "")
-        for trial in now.stopped[:STOPPED]:
-            why = clean(trial.reason.partition("\n")[0])
-            grid.add_row(f"{trial.number}", Text(f"{trial.status}: {why}", style="yellow"), "")
-        return grid
 
-    def _settings(self, trial: Trial) -> Text:
-        return Text(settings(self._scene.file, trial), overflow="ellipsis", no_wrap=True)
+def _best(scene: Scene, now: Standings, most: int) -> Table:
+    grid = _grid("best", now.metric, "")
+    for place, trial in enumerate(now.best[:most]):
+        score = Text(worth(trial.score, scene.file), style="green" if not place else "")
+        grid.add_row(f"{trial.number}", score, settings(scene.file, trial))
+    return grid
+
+
+def _running(scene: Scene, running: Mapping[str, int]) -> Table:
+    """Trainings under way: the curve of a first seed, and where it is."""
+    grid = _grid("running", "curve", "")
+    for key, which in running.items():
+        trial = scene.search.trials[which]
+        name = key.removeprefix("trial-").replace("-seed", " seed ").lstrip("0")
+        curve = [value for _, value in trial.curve] if key.endswith("seed0") else []
+        last = f" {number(curve[-1], scene.file)}" if curve else ""
+        shown = Text(sparkline(curve) + last, style="cyan")
+        grid.add_row(name if name[0] != " " else f"0{name}", shown, settings(scene.file, trial))
+    return grid
+
+
+def _stopped(now: Standings) -> Table:
+    grid = _grid("stopped", "why", "")
+    for trial in now.stopped[:STOPPED]:
+        why = clean(trial.reason.partition("\n")[0])
+        grid.add_row(f"{trial.number}", Text(f"{trial.status}: {why}", style="yellow"), "")
+    return grid
 
 
 def _grid(*titles: str) -> Table:

@@ -139,6 +139,7 @@ class LocalProcesses:
         worker = self._workers[place]
         if not line:
             del self._workers[place]
+            _end_group(worker.process.pid)
             reason = _how_it_died(worker.process.wait(), self._logs / f"worker-{place}.log")
             worker.hang_up()
             return [Lost(worker.task.key, reason)] if worker.task else []
@@ -169,6 +170,13 @@ def _listen(place: int, replies: IO[bytes], messages: SimpleQueue[tuple[int, byt
             if line.endswith(b"\n"):  # a killed process may leave a part of one
                 messages.put((place, line))
     messages.put((place, b""))
+
+
+def _end_group(leader: int) -> None:
+    """Ends what a process that died has left running: a sweep's own program."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _log(path: Path) -> IO[bytes]:

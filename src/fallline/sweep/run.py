@@ -25,7 +25,7 @@ from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.store import open_store
+from fallline.sweep.store import open_store, without_password
 from fallline.sweep.study import Study
 from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
@@ -153,9 +153,14 @@ def _folder(out: Path, name: str, *, new: bool) -> Path:
     folder, number = out / name, 2
     while new and folder.exists():
         folder, number = out / f"{name}-{number}", number + 1
-    if folder.exists() and any(folder.iterdir()) and not (folder / "sweep.json").exists():
-        if (folder / ".lock").exists() and (folder / "study.db").exists():
-            return folder
+    if (
+        folder.exists()
+        and not (folder / "sweep.json").exists()
+        and set(folder.iterdir())
+        - {
+            folder / ".lock"  # a kill came before there was more
+        }
+    ):
         raise RunError(
             "the sweep's folder holds something else",
             seen=str(folder),
@@ -176,7 +181,7 @@ def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | 
         "seeds": file.extension.seeds,
         "space": {".".join(file.words[key]): str(d) for key, d in file.space.items()},
         "data": images,
-        "storage": storage,
+        "storage": storage and without_password(storage),
         "command": shlex.join(sys.argv),
     }
     path = folder / "sweep.json"

@@ -124,7 +124,7 @@ def _advisory_lock(url: str, name: str) -> Iterator[None]:
             "the database of --storage cannot be used",
             seen=str(error).strip(),
             allowed="a PostgreSQL server that answers, and a database on it that exists",
-            next="try the address with: psql " + _without_password(url),
+            next="try the address with: psql " + without_password(url),
         ) from error
     with connection:
         if not connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()[0]:
@@ -140,7 +140,8 @@ def _psycopg() -> Any:
     return psycopg
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """The address as it may be shown and kept; the password comes from PGPASSWORD then."""
     scheme, _, rest = url.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{at}{host}"

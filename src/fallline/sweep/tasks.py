@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fallline.sweep.backend import Task
+from fallline.storage import write_atomically
+from fallline.sweep.backend import Program, Task
 from fallline.sweep.definition import SweepFile
+from fallline.sweep.script import Script
 from fallline.training.resolve import Layer
 
 FOR_TRIALS: Final = Layer("of every sweep", {"data.test_at_end": False, "track.pictures": False})
@@ -39,6 +42,8 @@ class TaskMaker:
 
         Seeds are paired: seed i of every trial trains with the base's seed plus i.
         """
+        if self.file.script is not None:
+            return self._of_script(self.file.script, number, values)
         told = {"sweep": self.name, "trial": number, "seed": seed, "parameters": dict(values)}
         resolved = self.file.resolve(values)
         track = resolved.config.track
@@ -53,6 +58,24 @@ class TaskMaker:
             origins=resolved.origins,
             trial=told,
             obeys=seed == 0 and self.stops_early,
+        )
+
+    def _of_script(self, script: Script, number: int, values: Mapping[str, Any]) -> Task:
+        """The task that runs a program with the parameters under the names of the file."""
+        key, settings = key_of(number, 0), self.file.nested(values)
+        settings_file = self.out / "settings" / f"{key}.json"
+        if script.needs_json_file:
+            write_atomically(settings_file, json.dumps(settings, indent=2) + "\n")
+        objective = self.file.objective
+        argv = tuple(script.argv(settings, settings_file))
+        return Task(
+            key=key,
+            out=self.out,
+            config={},
+            origins={},
+            trial={"sweep": self.name, "trial": number, "seed": 0, "parameters": dict(values)},
+            obeys=self.stops_early,
+            program=Program(argv, objective.name if objective else None),
         )
 
     @property
