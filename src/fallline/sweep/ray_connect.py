@@ -22,7 +22,7 @@ PORT: Final = 6379  # Ray's own default
 HOW_TO: Final = "docs/cluster.md shows a cluster from two machines in three commands"
 
 _STILL: Final = (
-    "Ray is not ready yet; if {address} is a cluster that this machine is no node of, make it one: "
+    "Ray is not ready yet; if this machine is no node of the cluster at {address}, make it one: "
     "ray start --address={address}"
 )
 
