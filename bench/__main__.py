@@ -24,6 +24,7 @@ from bench import (
     race,
     startup,
     streaming,
+    sweeps,
     table,
 )
 
@@ -47,6 +48,7 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
         "input": lambda: input_path.measure(args.data),
         "streaming": lambda: streaming.measure(args.out.parent, quick=args.quick),
         "optimizers": lambda: optimizers.measure(args.data),
+        "sweeps": sweeps.measure,
         "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
         "presets": lambda: presets.measure(args.data, args.presets.split(","), args.seeds, peak),
         "race": long_race,
