@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -56,14 +57,20 @@ class DataConfig(Section):
 
     name: str = Field("cifar10", description="a row of `fallline list data`, a folder or archive")
     image_size: int | None = Field(
-        None, ge=8, le=224, description="pixels a side; default: the set's own, else 64"
+        None,
+        ge=8,
+        le=224,
+        examples=[32],
+        description="pixels a side; default: the set's own, else 64",
     )
     channels: Literal[1, 3] | None = Field(None, description="default: the set's own")
     validate_on: Literal["val", "test"] = Field(
         "val", description="val: held out from training (or the set's own); test: as speed runs do"
     )
     holdout: int | Fraction | None = Field(
-        None, description="images (or fraction) held out as val; default: a tenth, at most 5000"
+        None,
+        examples=[0.1],
+        description="images (or fraction) held out as val; default: a tenth, at most 5000",
     )
     split_seed: int = Field(0, ge=0, description="which images are held out")
     test_at_end: bool = Field(True, description="score the test split once, when the run ends")
@@ -73,7 +80,7 @@ class DataConfig(Section):
 class ModelConfig(RowSection):
     """The network: a row of `fallline list models` and its options."""
 
-    name: str = "convnet"
+    name: str = Field("convnet", description="a row of `fallline list models`")
 
 
 class LrScaleConfig(Section):
@@ -89,8 +96,10 @@ class LrScaleConfig(Section):
 class OptimConfig(RowSection):
     """The optimizer: a row of `fallline list optimizers` and its options."""
 
-    name: str = "muon"
-    lr: Positive | None = Field(None, description="peak learning rate; default: the row's")
+    name: str = Field("muon", description="a row of `fallline list optimizers`")
+    lr: Positive | None = Field(
+        None, examples=[0.1], description="peak learning rate; default: the row's"
+    )
     weight_decay: NonNegative | None = Field(None, description="default: the row's")
     decay_norm_and_bias: bool = Field(False, description="decay biases and norms as well")
     lr_scale: LrScaleConfig = LrScaleConfig()
@@ -112,12 +121,17 @@ class TrainConfig(Section):
 
     epochs: Positive | None = Field(
         None,
+        examples=[10],
         description="passes over the training images, 1.5 is allowed; default: 500,000 images' "
         "worth, within 4 and 25",
     )
-    max_steps: Count | None = Field(None, description="stop after this many steps; default: none")
+    max_steps: Count | None = Field(
+        None, examples=[1000], description="stop after this many steps; default: none"
+    )
     batch_size: Count | None = Field(
-        None, description="default: a fortieth of the training images, within 16 and 500"
+        None,
+        examples=[128],
+        description="default: a fortieth of the training images, within 16 and 500",
     )
     eval_batch_size: Count = Field(256, description="images per batch of validation")
     eval_every: Count = Field(1, description="epochs between validations; the last is always")
@@ -131,7 +145,9 @@ class TrainConfig(Section):
         "off", description="views averaged at the last evaluation, beside the plain one"
     )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
-        "auto", description="auto, cpu, cuda, cuda:1, mps"
+        "auto",
+        description="what it trains on; auto: a GPU where there is one",
+        examples=["auto", "cpu", "cuda", "cuda:1", "mps"],
     )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0: all cores")
@@ -139,6 +155,7 @@ class TrainConfig(Section):
     checkpoint_seconds: NonNegative = Field(
         30.0, description="seconds between checkpoints; 0: every step"
     )
+    keep_weights: bool = Field(True, description="keep the last two checkpoints when it has ended")
 
 
 class TrackConfig(Section):
@@ -191,19 +208,18 @@ SHORT_NAMES = {
 
 def field_names() -> list[str]:
     """Every dotted key the schema declares (the options of rows are not among them)."""
-    return [name for name, _, _ in described_fields()]
+    return list(declared_fields())
 
 
-def described_fields(
+def declared_fields(
     section: type[BaseModel] = RunConfig, prefix: str = ""
-) -> list[tuple[str, str, str]]:
-    """(dotted key, default, meaning) of every field the schema declares."""
-    described: list[tuple[str, str, str]] = []
+) -> dict[str, FieldInfo]:
+    """Every field the schema declares, by dotted key."""
+    declared: dict[str, FieldInfo] = {}
     for name, field in section.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            described += described_fields(kind, f"{prefix}{name}.")
+            declared |= declared_fields(kind, f"{prefix}{name}.")
         else:
-            default = "" if field.default is None else str(field.default)
-            described.append((prefix + name, default, field.description or ""))
-    return described
+            declared[prefix + name] = field
+    return declared

@@ -16,18 +16,23 @@ from fallline.storage import write_atomically
 
 @dataclass(frozen=True)
 class Record:
-    """One measurement of a run: `event` is `batch` or `epoch`.
+    """One measurement of a run: of a batch, of an epoch, or at the end the score on test.
 
     `values` are under the names that TensorBoard and W&B show too (`train/batch_loss`,
     `val/accuracy`, `lr`, ...): accuracies are fractions, the optimizer is text. `epoch` counts
     from 1; `step` is the number of steps done; `train_seconds` is the training clock.
     """
 
-    event: Literal["batch", "epoch"]
+    event: Literal["batch", "epoch", "test"]
     step: int
     epoch: int
     train_seconds: float
     values: Mapping[str, float | str]
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether it holds an epoch's score on val."""
+        return self.event == "epoch" and "val/loss" in self.values
 
     def as_json(self) -> str:
         """One line of metrics.jsonl; a number that is not finite becomes null."""
@@ -45,7 +50,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. Accuracies are fractions; seconds are of the training clock or the wall."""
+    """How a run ended. Accuracies are fractions; seconds are of the training clock or the wall.
+
+    `gradients` counts forward-backward passes of a batch: SAM takes two in a step.
+    """
 
     status: Status
     reason: str
@@ -54,6 +62,7 @@ class Outcome:
     train_seconds: float
     wall_seconds: float
     images_seen: int
+    gradients: int = 0
     val_loss: float | None = None
     val_accuracy: float | None = None
     best_val_accuracy: float | None = None
@@ -138,8 +147,8 @@ class RunFolder:
         return self.path / "wandb"
 
     @classmethod
-    def create(cls, out: Path, name: str) -> RunFolder:
-        """Makes a new folder `name` in `out`; raises RunError if it exists or the name strays."""
+    def named(cls, out: str | Path, name: str) -> RunFolder:
+        """The folder `name` in `out`, there or not; raises RunError if the name strays."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,149}", name):
             raise RunError(
                 "this name cannot be a run's",
@@ -147,22 +156,7 @@ class RunFolder:
                 allowed="up to 150 letters, digits and . _ - + =, not starting with a dot",
                 next="choose another --name",
             )
-        folder = cls(out / name)
-        try:
-            folder.path.mkdir(parents=True)
-        except FileExistsError:
-            raise RunError(
-                "the run folder exists already",
-                seen=str(folder.path),
-                next=f"choose another --name, or go on with it: fallline resume {folder.path}",
-            ) from None
-        except OSError as error:
-            raise RunError(
-                f"cannot make the run folder {folder.path}",
-                seen=error.strerror or str(error),
-                next="choose a place you may write to with --out",
-            ) from error
-        return folder
+        return cls(Path(out) / name)
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -184,7 +178,11 @@ class RunFolder:
         """The outcome, or None while there is none."""
         if not self.outcome.is_file():
             return None
-        return Outcome.from_json(self.outcome.read_text())
+        text = json.dumps(_read_object(self.outcome))
+        try:
+            return Outcome.from_json(text)
+        except TypeError as error:  # a field is missing
+            raise _unreadable(self.outcome, str(error)) from error
 
     def read_config(self) -> dict[str, Any]:
         """config.json as plain data."""
@@ -215,15 +213,26 @@ class RunFolder:
 
         That is every later record, and the score on test, which comes when all steps are done.
         """
-        kept = [r for r in self._whole_records() if r["step"] <= step and "test/loss" not in r]
+        kept = [r for r in self._whole_records() if r["step"] <= step and r["event"] != "test"]
         write_atomically(self.metrics, "".join(json.dumps(r) + "\n" for r in kept))
 
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}", seen=str(error)) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except ValueError as error:
+        raise _unreadable(path, f"no JSON: {error}") from error
     if not isinstance(value, dict):
-        raise RunError(f"cannot read {path}", seen="no JSON object")
+        raise _unreadable(path, "no JSON object")
     return value
+
+
+def _unreadable(path: Path, seen: str) -> RunError:
+    return RunError(
+        f"cannot read {path}",
+        seen=seen,
+        allowed="the JSON object that the run wrote there",
+        next="bring the file back as it was; if that cannot be, train anew: fallline train",
+    )

@@ -9,24 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import SMALL, run
 from PIL import Image
-
-from fallline.cli import main
-
-SMALL = [
-    *("--set", "epochs=2", "--set", "batch_size=80", "--set", "model.widths=[16,16,16]"),
-    *("--set", "train.threads=1", "--set", "train.precision=fp32", "--set", "tensorboard=false"),
-]
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Runs the command line in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["fallline", *words])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize(
@@ -35,11 +19,13 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["train", "--set", "optimizer=adamm"], ["unknown optimizer", "did you mean adam"]),
         (["train", "--set", "lr=-1", "--set", "modle=x"], ["2 faults", "optim.lr", "model"]),
         (["train", "fast_please"], ["unknown preset", "steady"]),
-        (["train", "--data", "nowhere.zip"], ["no such image set", "nowhere.zip", "cifar10"]),
+        (["train", "--data", "nowhere.zip"], ["no such file", "nowhere.zip"]),
         (["train", "--config", "none.yaml"], ["cannot read the config", "none.yaml"]),
         (["train", "--set", "lr"], ["cannot read --set", "key=value"]),
         (["list", "optimisers"], ["optimizers"]),
         (["list", "optimizers", "adamm"], ["unknown optimizer", "did you mean adam"]),
+        (["list", "models", "convnett"], ["unknown model", "did you mean convnet"]),
+        (["train", "--set", "train=5"], ["train is a section", "train.epochs"]),
         (["trian"], ["No such command", "train"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "--" not in value else None,
@@ -132,14 +118,29 @@ def test_from_training_to_using_what_was_trained(
     assert "nothing to go on with" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "what", ["optimizers", "models", "data", "presets", "schedules", "settings", "runs"]
-)
-def test_every_table_can_be_listed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+def test_a_run_is_not_scored_on_splits_of_images_that_have_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert run(monkeypatch, "list", what, *(["--out", "nowhere"] if what == "runs" else [])) == 0
-    assert len(capsys.readouterr().out.splitlines()) >= 1
+    photos, runs = tmp_path / "photos", tmp_path / "runs"
+    paint(photos, range(60))
+    words = ["train", "--data", str(photos), "--out", str(runs), "--name", "r", "--quiet"]
+    assert run(monkeypatch, *words, *SMALL, "--set", "max_steps=2") == 0
+    assert run(monkeypatch, "evaluate", str(runs / "r")) == 0
+    paint(photos, range(60, 80))
+    capsys.readouterr()
+    assert run(monkeypatch, "evaluate", str(runs / "r")) == 2
+    refusal = capsys.readouterr().err
+    assert "not those the run was trained on" in refusal
+    assert "--data PATH" in refusal
+    assert run(monkeypatch, "evaluate", str(runs / "r"), "--data", str(photos)) == 0
+    assert "80" in capsys.readouterr().out
+
+
+def paint(folder: Path, indices: range) -> None:
+    for index in indices:
+        path = folder / ("cat", "dog")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (index, 100 * (index % 2), 0)).save(path)
 
 
 def test_the_cache_can_be_shown_and_checked(

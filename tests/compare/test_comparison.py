@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from planted import ENVIRONMENT, Fate, plan, plant
+from planted_comparison import ENVIRONMENT, Fate, plan, plant
 
 from fallline.compare.comparison import Comparison, comparison_of
 from fallline.errors import RunError
@@ -140,6 +140,8 @@ def test_a_training_that_has_not_ended_is_missing_and_the_comparison_not_complet
     found = comparison_of(plant(tmp_path / "planted", plan(), cut))
     assert not found.complete
     by_name = {s.optimizer: s for s in found.workloads[0].standings}
+    assert found.workloads[0].verdict.winner is None
+    assert "Not all has ended, 2 trainings are open" in found.answer
     assert by_name["sam"].chosen is None  # nothing is chosen before every configuration has ended
     assert by_name["sam"].score is None
     assert by_name["sam"].rank == 3
@@ -196,8 +198,8 @@ def test_different_machines_are_a_warning(tmp_path: Path, monkeypatch: pytest.Mo
     folder = plant(tmp_path / "planted", plan(("sgd",)), ordered)
     monkeypatch.setitem(ENVIRONMENT, "device_name", "another CPU")
     elsewhere = plant(tmp_path / "other", plan(("sgd",)), ordered)
-    moved = elsewhere / "tune-mlp-sgd-0-0"
-    (folder / "tune-mlp-sgd-0-0" / "environment.json").write_text(
+    moved = elsewhere / "tune-mlp-sgd-00-seed0"
+    (folder / "tune-mlp-sgd-00-seed0" / "environment.json").write_text(
         (moved / "environment.json").read_text()
     )
     warnings = comparison_of(folder).circumstances.warnings

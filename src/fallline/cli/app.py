@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
+from fallline.cli.mistakes import Commands
+from fallline.cli.sweep import sweep
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="fallline",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +30,8 @@ app = typer.Typer(
     epilog="Start here:  fallline train --data digits    then:  fallline board",
 )
 app.add_typer(data_app, name="data")
+app.command()(sweep)
+app.command()(compare)
 
 
 class TableName(StrEnum):
@@ -91,9 +97,10 @@ def train(
 
     resolved = resolve([preset_layer(preset), *_layers(config, assign, data, seed, device)])
     from fallline.training.run import begin  # only now: it loads torch
+    from fallline.training.session import Session
 
     with _stoppable():
-        _exit_by(begin(resolved, out=out, name=name, show=_show(quiet, json)))
+        _exit_by(begin(resolved, out=out, name=name, session=Session(_show(quiet, json))))
 
 
 @app.command()
@@ -108,14 +115,15 @@ def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
-    name: Annotated[str | None, typer.Argument(help="One optimizer, with its settings.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One row of it, whole.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
 ) -> None:
     """Show a table: everything you may choose, in one line each."""
-    from fallline.cli.tables import print_optimizer, print_table
+    from fallline.cli.rows import print_row
+    from fallline.cli.tables import print_table
 
-    if name and what is TableName.optimizers:
-        print_optimizer(name)
+    if name:
+        print_row(what.value, name, out)
     else:
         print_table(what.value, out)
 
@@ -175,8 +183,16 @@ def board(
     ),
     port: Annotated[int, typer.Option(help="The port to try first.")] = 6006,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Optuna's dashboard on a sweep's folder instead.")
+    ] = False,
 ) -> None:
     """Start TensorBoard on the runs, reachable from this machine only."""
+    if sweep:
+        from fallline.sweep.dashboard import dashboard
+
+        dashboard(path, port=port, open_browser=open)
+        return
     from fallline.track.board import board as serve
 
     serve(path, port=port, open_browser=open)

@@ -13,7 +13,7 @@ lists, what is not known is null. Accuracies are fractions, seconds are of the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -41,6 +41,7 @@ class Comparison:
         plan: how it was set up.
         circumstances: what it ran on.
         workloads: the results, in the plan's order.
+        warnings: what makes all this less certain than it says.
         profiles: over the workloads; empty for one.
         format: of the file; grows when a field changes its meaning.
     """
@@ -50,6 +51,7 @@ class Comparison:
     plan: Plan
     circumstances: Circumstances
     workloads: tuple[Workload, ...]
+    warnings: tuple[str, ...] = ()
     profiles: tuple[Profile, ...] = ()
     format: Literal[1] = 1
 
@@ -76,23 +78,28 @@ def comparison_of(path: str | Path) -> Comparison:
     workloads = tuple(workload_of(evidence, w, circumstances) for w in evidence.plan.workloads)
     return Comparison(
         answer=_answer(workloads),
-        complete=all(_is_complete(s) for w in workloads for s in w.standings),
+        complete=not any(s.open for w in workloads for s in w.standings),
         plan=evidence.plan,
         circumstances=circumstances,
         workloads=workloads,
+        warnings=(*circumstances.warnings, *_looks(evidence.plan)),
         profiles=_profiles(workloads) if len(workloads) > 1 else (),
     )
+
+
+def _looks(plan: Plan) -> Iterator[str]:
+    if plan.looks:
+        counts = ", ".join(map(str, plan.looks))
+        yield (
+            f"seeds were added after a look at the results ({counts}, then {len(plan.seeds)}): "
+            "each further look adds to the 5 % of false winners"
+        )
 
 
 def _answer(workloads: Sequence[Workload]) -> str:
     if len(workloads) == 1:
         return workloads[0].verdict.sentence
     return " ".join(f"{each.name}: {each.verdict.sentence}" for each in workloads)
-
-
-def _is_complete(standing: Standing) -> bool:
-    ended = all(training.has_ended for training in (*standing.trials, *standing.repeats))
-    return ended and (bool(standing.repeats) or standing.chosen is None)
 
 
 def _profiles(workloads: Sequence[Workload]) -> tuple[Profile, ...]:

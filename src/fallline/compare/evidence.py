@@ -71,7 +71,6 @@ class Evidence:
     `folders` are by workload, optimizer, phase, number of the configuration, and seed.
     """
 
-    path: Path
     plan: Plan
     folders: Mapping[tuple[str, str, Phase, int, int], RunFolder] = field(repr=False)
 
@@ -86,7 +85,7 @@ class Evidence:
                 seen=f"{path / PLAN}: {str(error).splitlines()[0]}",
                 next="a comparison is made with: fallline compare",
             ) from error
-        return cls(path, plan, dict(_found(path, plan.name)))
+        return cls(plan, dict(_found(path, plan.name)))
 
     def trials(self, workload: str, contestant: Contestant) -> tuple[Training, ...]:
         """Every planned configuration of an optimizer, by number."""
@@ -104,31 +103,37 @@ class Evidence:
     def _training(
         self, workload: str, contestant: Contestant, phase: Phase, trial: int, seed: int
     ) -> Training:
-        parameters = contestant.configurations[trial]
         folder = self.folders.get((workload, contestant.optimizer, phase, trial, seed))
-        if folder is None:
-            return Training(trial, seed, parameters, reason="it was not begun")
-        where = folder.path.relative_to(self.path).as_posix()
-        outcome = folder.read_outcome()
-        if outcome is None:
-            return Training(trial, seed, parameters, folder=where)
-        each = contestant.gradients_per_step
-        done = outcome.status == "completed"
-        return Training(
-            trial,
-            seed,
-            parameters,
-            status=outcome.status,
-            reason=outcome.reason,
-            folder=where,
-            steps=outcome.steps,
-            seconds=outcome.train_seconds,
-            gradients=outcome.steps * each,
-            val=outcome.val_accuracy if done else None,
-            val_loss=outcome.val_loss if done else None,
-            test=outcome.test_accuracy if done else None,
-            curve=tuple(_curve(folder, each)),
-        )
+        return training_of(folder, contestant, trial, seed)
+
+
+def training_of(
+    folder: RunFolder | None, contestant: Contestant, trial: int, seed: int
+) -> Training:
+    """What a run folder says of a planned training; None or none there: it was not begun."""
+    parameters = contestant.configurations[trial]
+    if folder is None or not folder.config.is_file():
+        return Training(trial, seed, parameters, reason="it was not begun")
+    outcome = folder.read_outcome()
+    if outcome is None:
+        return Training(trial, seed, parameters, folder=folder.path.name)
+    each = contestant.gradients_per_step
+    done = outcome.status == "completed"
+    return Training(
+        trial,
+        seed,
+        parameters,
+        status=outcome.status,
+        reason=outcome.reason,
+        folder=folder.path.name,
+        steps=outcome.steps,
+        seconds=outcome.train_seconds,
+        gradients=outcome.steps * each,
+        val=outcome.val_accuracy if done else None,
+        val_loss=outcome.val_loss if done else None,
+        test=outcome.test_accuracy if done else None,
+        curve=tuple(_curve(folder, each)),
+    )
 
 
 def chosen(trials: Sequence[Training]) -> int | None:

@@ -94,6 +94,7 @@ class Plan:
         seeds: fresh ones, which the chosen configuration of every optimizer is repeated with.
         points_seed: scrambles the points of the unit cube that all optimizers share.
         targets: accuracies (fractions) to time the way to; empty: chosen from what was reached.
+        looks: numbers of seeds that results were seen with before more were added.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Plan:
     seeds: tuple[int, ...]
     points_seed: int = 0
     targets: tuple[float, ...] = ()
+    looks: tuple[int, ...] = ()
 
     @property
     def configs(self) -> int:

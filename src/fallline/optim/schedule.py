@@ -105,6 +105,7 @@ SCHEDULES = Table(
         Schedule("triangular", "up to `peak` and down to `final`, straight", _triangular, True),
         Schedule("step", "times `gamma` at each of `milestones`", _step),
     ],
+    shown_by="fallline list schedules",
 )
 
 

@@ -13,6 +13,7 @@ from fallline.errors import ConfigError, Fault, did_you_mean
 from fallline.optim.row import Optimizer
 from fallline.optim.table import row
 from fallline.space import Space
+from fallline.values import value_fault
 
 Values = dict[str, Any]
 
@@ -115,9 +116,9 @@ def _merged_name(outer: Optimizer, option: str) -> str:
 
 
 def _fault(name: str, schema: type[Section], error: Any) -> Fault:
-    where = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return Fault(f"optim.{where}: {error['msg']}", seen=repr(error["input"]))
+        return value_fault(error, schema, "optim.")
+    where = ".".join(map(str, error["loc"]))
     taken = sorted(schema.model_fields)
     guess = did_you_mean(where, taken)
     return Fault(

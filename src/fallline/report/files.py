@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from fallline.data.imageset import Progress
 from fallline.report.comparison_document import comparison_document
 from fallline.report.document import Document, document_of
 from fallline.report.drawings import drawings
@@ -13,7 +14,7 @@ from fallline.report.page import page
 from fallline.report.sources import read_source
 from fallline.report.tables import csv_tables
 from fallline.storage import write_atomically
-from fallline.track.terminal import DrawProgress, Show, drawn_progress
+from fallline.track.terminal import Show, drawn_progress
 
 
 def write_report(
@@ -43,7 +44,7 @@ def write_report(
     return target
 
 
-def document_at(paths: Sequence[Path], progress: DrawProgress | None = None) -> Document:
+def document_at(paths: Sequence[Path], progress: Progress | None = None) -> Document:
     """Everything a report on these paths says, as data. Raises RunError if a path holds no run."""
     source = read_source(paths, progress or drawn_progress("quiet"))
     if source.comparison is None:
@@ -51,7 +52,7 @@ def document_at(paths: Sequence[Path], progress: DrawProgress | None = None) -> 
     return comparison_document(source.comparison, source.runs, source.paths[0])
 
 
-def _write_apart(document: Document, folder: Path, progress: DrawProgress) -> None:
+def _write_apart(document: Document, folder: Path, progress: Progress) -> None:
     for name, text in csv_tables(document).items():
         write_atomically(folder / f"{name}.csv", text)
     for done, figure in enumerate(document.figures, 1):

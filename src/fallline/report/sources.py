@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
 from fallline.compare.evidence import PLAN
+from fallline.data.imageset import Progress
 from fallline.errors import RunError
 from fallline.report.metric import Metric
 from fallline.report.run import Run, read_run
-from fallline.track.terminal import DrawProgress
 
 Kind = Literal["run", "runs", "sweep", "comparison"]
 
@@ -35,7 +35,7 @@ class Source:
     comparison: Comparison | None = None
 
 
-def read_source(paths: Sequence[Path], progress: DrawProgress) -> Source:
+def read_source(paths: Sequence[Path], progress: Progress) -> Source:
     """Reads every run folder that the paths hold.
 
     Args:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from fallline.records import Outcome, Record
+
+
+@dataclass(frozen=True)
+class Program:
+    """Somebody's own script as a training, which logs with W&B.
+
+    Attributes:
+        argv: its command line.
+        metric: the name it logs that its sweep looks at; None: none.
+    """
+
+    argv: tuple[str, ...]
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -17,11 +30,12 @@ class Task:
     Attributes:
         key: names it within the sweep, and its run folder.
         out: the folder that holds the run folder; a run that was stopped there is gone on with.
-        config: the complete `RunConfig`, as plain data.
+        config: the complete `RunConfig`, as plain data; empty for a program.
         origins: where each of its settings came from, by dotted key.
         trial: what the run folder's trial.json holds: the sweep, the trial, its parameters.
         obeys: every evaluation waits for the coordinator's answer, so that early stopping acts on
             exactly the evaluation that calls for it.
+        program: what runs instead of a training of ours.
     """
 
     key: str
@@ -30,9 +44,12 @@ class Task:
     origins: Mapping[str, str]
     trial: Mapping[str, Any]
     obeys: bool = False
+    program: Program | None = None
 
     def with_threads(self, threads: int) -> Task:
         """The task with that many CPU threads, unless its config has chosen a number."""
+        if self.program is not None:
+            return self  # it sees OMP_NUM_THREADS
         train = self.config["train"]
         chosen = {**train, "threads": train["threads"] or threads}
         return replace(self, config={**self.config, "train": chosen})
@@ -72,6 +89,9 @@ class Lost:
     reason: str
 
 
+Report = Callable[[Record], str | None]
+"""Takes an evaluated epoch; returns why the training is to be pruned, or None to go on."""
+
 Event = Reported | Ended | Failed | Lost
 
 
@@ -96,3 +116,16 @@ class Backend(Protocol):
 
     def close(self, *, save: bool) -> None:
         """Ends everything within seconds; with `save`, trainings write a checkpoint first."""
+
+
+class Place(Protocol):
+    """Where trainings run, before anything is started there: this machine, a cluster."""
+
+    def open(self, folder: Path, per_device: int, device: str) -> Backend:
+        """The backend for a sweep.
+
+        Args:
+            folder: the sweep's; logs may go there.
+            per_device: trainings that share an accelerator.
+            device: the config's `train.device`.
+        """

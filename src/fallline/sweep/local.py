@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import fallline
 from fallline.storage import storage_error
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
-from fallline.sweep.slots import Slot
+from fallline.sweep.slots import Slot, plan
 from fallline.sweep.worker import decode_event, encode_answer, encode_task
 
 SECONDS_TO_SAVE: Final = 30.0
@@ -139,6 +139,7 @@ class LocalProcesses:
         worker = self._workers[place]
         if not line:
             del self._workers[place]
+            _end_group(worker.process.pid)
             reason = _how_it_died(worker.process.wait(), self._logs / f"worker-{place}.log")
             worker.hang_up()
             return [Lost(worker.task.key, reason)] if worker.task else []
@@ -148,6 +149,20 @@ class LocalProcesses:
         return [event] if event else []
 
 
+@dataclass(frozen=True)
+class Local:
+    """This machine as the place where trainings run.
+
+    `workers` is how many run at a time; auto: as the machine has room (see slots.py).
+    """
+
+    workers: int | Literal["auto"] = "auto"
+
+    def open(self, folder: Path, per_device: int, device: str) -> LocalProcesses:
+        """Processes for a sweep in `folder`; none is started before there is a task for it."""
+        return LocalProcesses(plan(self.workers, per_device, device), folder / "logs")
+
+
 def _listen(place: int, replies: IO[bytes], messages: SimpleQueue[tuple[int, bytes]]) -> None:
     """Hands on every line of a process, and an empty one when there will be no more."""
     with replies:
@@ -155,6 +170,13 @@ def _listen(place: int, replies: IO[bytes], messages: SimpleQueue[tuple[int, byt
             if line.endswith(b"\n"):  # a killed process may leave a part of one
                 messages.put((place, line))
     messages.put((place, b""))
+
+
+def _end_group(leader: int) -> None:
+    """Ends what a process that died has left running: a sweep's own program."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _log(path: Path) -> IO[bytes]:

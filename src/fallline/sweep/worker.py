@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from fallline.records import Outcome, Record
-from fallline.sweep.backend import Ended, Event, Failed, Reported, Task
+from fallline.sweep.backend import Ended, Event, Failed, Program, Reported, Task
 
 
 def encode_task(task: Task) -> str:
@@ -118,7 +118,10 @@ class _Worker:
 
 
 def _task(values: dict[str, Any]) -> Task:
-    return Task(**values | {"out": Path(values["out"])})
+    program = values["program"]
+    if program is not None:
+        program = Program(tuple(program["argv"]), program["metric"])
+    return Task(**values | {"out": Path(values["out"]), "program": program})
 
 
 def _plain(failed: Failed) -> dict[str, str]:

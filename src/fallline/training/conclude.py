@@ -8,8 +8,8 @@ from fallline.data import Split
 from fallline.predictions import Predictions
 from fallline.records import Record, RunFolder
 from fallline.storage import write_atomically
-from fallline.track.pictures import column
-from fallline.track.tracker import Tracker
+from fallline.track.fanout import Trackers
+from fallline.track.pictures import column, confusion_picture, mistakes_picture
 from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation
 from fallline.training.progress import Progress
@@ -25,7 +25,7 @@ class Verdict:
 
 
 def conclude(
-    job: Job, progress: Progress, val: Evaluation, folder: RunFolder, tracker: Tracker
+    job: Job, progress: Progress, val: Evaluation, folder: RunFolder, trackers: Trackers
 ) -> Verdict:
     """Touches test once if the config says so, keeps the predictions, shows the mistakes.
 
@@ -34,7 +34,7 @@ def conclude(
     test = None
     if job.feeds.test is not None and job.config.data.test_at_end:
         test = evaluate_on(job, job.feeds.test, final=True)
-        tracker.log(_test_record(job, progress, test))
+        trackers.log(_test_record(job, progress, test))
     scored, split = (val, job.splits.val) if test is None else (test, job.splits.test)
     assert split is not None
     word = "val" if test is None else "test"
@@ -42,7 +42,7 @@ def conclude(
     answers.write(folder.predictions)
     _keep_mistakes(folder, split, answers)
     if job.config.track.pictures:
-        _show(job, split, answers, progress.step, tracker)
+        _show(job, split, answers, progress.step, trackers)
     return Verdict(val, test)
 
 
@@ -51,7 +51,7 @@ def _test_record(job: Job, progress: Progress, test: Evaluation) -> Record:
     if test.accuracy_tta is not None:
         values["test/accuracy_tta"] = test.accuracy_tta
     epoch = -(-progress.step // job.steps_per_epoch)
-    return Record("epoch", progress.step, epoch, progress.clock.read(), values)
+    return Record("test", progress.step, epoch, progress.clock.read(), values)
 
 
 def _keep_mistakes(folder: RunFolder, split: Split, answers: Predictions) -> None:
@@ -61,16 +61,14 @@ def _keep_mistakes(folder: RunFolder, split: Split, answers: Predictions) -> Non
         write_atomically(folder.mistakes, column(split.images[split.rows[worst]]))
 
 
-def _show(job: Job, split: Split, answers: Predictions, step: int, tracker: Tracker) -> None:
-    from fallline.track.pictures import confusion_picture, mistakes_picture  # loads matplotlib
-
+def _show(job: Job, split: Split, answers: Predictions, step: int, trackers: Trackers) -> None:
     word, classes = answers.split, job.images.classes
     right, count = (answers.predicted == answers.labels).mean(), len(answers.labels)
     matrix = answers.confusion(len(classes))
     title = f"{job.images.name}: {right:.2%} of {count:,} {word} images right"
-    tracker.show(f"confusion/{word}", confusion_picture(matrix, classes, title), step)
+    trackers.draw(f"confusion/{word}", lambda: confusion_picture(matrix, classes, title), step)
     worst = answers.worst()
     if len(worst):
         images = split.images[split.rows[worst]]
         chosen = answers.labels[worst], answers.predicted[worst], answers.losses[worst]
-        tracker.show(f"mistakes/{word}", mistakes_picture(images, *chosen, classes), step)
+        trackers.draw(f"mistakes/{word}", lambda: mistakes_picture(images, *chosen, classes), step)

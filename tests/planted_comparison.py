@@ -83,7 +83,9 @@ def plant(path: Path, plan: Plan, fates: Fates) -> Path:
                         "parameters": dict(parameters),
                     }
                     if fate is not None:
-                        _write(path / f"{phase}-{workload}-{name}-{trial}-{seed}", told, fate)
+                        _write(
+                            path / f"{phase}-{workload}-{name}-{trial:02d}-seed{seed}", told, fate
+                        )
     return path
 
 

@@ -1,0 +1,136 @@
+"""A dry run: what a sweep is going to do, and about how long that takes by a probe."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+from fallline.errors import RunError
+from fallline.records import RunFolder
+from fallline.sweep.backend import Backend, Ended, Failed, Place, Task
+from fallline.sweep.definition import SweepFile
+from fallline.sweep.plan import ConfigurationRow, Plan, plan
+from fallline.sweep.run import Source, given, prepare
+from fallline.sweep.tasks import TaskMaker
+from fallline.track.terminal import clean, say
+from fallline.track.wording import clock
+from fallline.training.resolve import resolve
+
+PROBE_STEPS: Final = 40
+LOOKED_AT: Final = 50  # configurations whose epochs the estimate averages
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long one configuration takes, from a probe of the first.
+
+    Attributes:
+        seconds: for all its epochs, evaluation included.
+        slots: configurations at a time.
+    """
+
+    seconds: float
+    slots: int
+
+
+def rehearse(
+    source: Source,
+    *,
+    data: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    on: Place,
+) -> None:
+    """Prints what a sweep is going to do, and the time that takes.
+
+    Raises ConfigError with everything that would be refused.
+    """
+    file, _ = prepare(source, given(data, settings), seed, "auto")
+    for line in lines(plan(file)):
+        say(line)
+    if file.script is None:
+        say(f"{'time':<9}  {_in_words(file, estimate(file, on))}")
+
+
+def lines(of: Plan) -> list[str]:
+    """A plan as text."""
+    facts = [("sweep", of.title), ("metric", of.objective)]
+    if of.points is not None:
+        alike = of.trainings is not None and of.trainings < of.points
+        differ = f", of which {of.trainings} differ in what is trained" if alike else ""
+        facts.append(("points", f"{of.points:,}{differ}"))
+    facts += _titled("space", [f"{row.word}: {row.values}" for row in of.parameters])
+    facts += _titled("first", [_configuration(row) for row in of.configurations])
+    if of.bands:
+        bands = ", ".join(str(band) for band in of.bands)
+        facts.append(("bands", f"early stopping looks at measurements {bands}"))
+    facts.append(("ends", " or ".join(of.limits) or "never by itself"))
+    facts += _titled("note", of.notes)
+    return [f"{name:<9}  {clean(text)}" for name, text in facts]
+
+
+def _titled(title: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    return [(title if i == 0 else "", text) for i, text in enumerate(texts)]
+
+
+def _configuration(row: ConfigurationRow) -> str:
+    words = " ".join(f"{name}={value}" for name, value in row.values.items())
+    return words + (f"  ({', '.join(row.idle)} does nothing here)" if row.idle else "")
+
+
+def estimate(file: SweepFile, place: Place) -> Estimate:
+    """Trains the first configuration for some steps and extrapolates."""
+    with tempfile.TemporaryDirectory(prefix="fallline-probe-") as folder:
+        task = _probe(file, Path(folder))
+        device = resolve(file.layers).config.train.device
+        backend = place.open(Path(folder), file.extension.per_device or 1, device)
+        try:
+            backend.submit(task)
+            _wait(backend)
+        finally:
+            backend.close(save=False)
+        run = RunFolder(task.out / task.key)
+        outcome, epochs = run.read_outcome(), run.read_config()["train"]["epochs"]
+    assert outcome is not None
+    beside = outcome.wall_seconds - outcome.train_seconds  # one evaluation
+    of_an_epoch = outcome.train_seconds / outcome.epochs + beside
+    return Estimate(of_an_epoch * _mean_epochs(file, epochs), backend.slots)
+
+
+def _probe(file: SweepFile, out: Path) -> Task:
+    task = TaskMaker(file, "probe", out)(
+        0, file.draw(0) if file.method == "bayes" else file.point(0), 0
+    )
+    train = {**task.config["train"], "max_steps": PROBE_STEPS}
+    return replace(task, config={**task.config, "train": train}, obeys=False)
+
+
+def _wait(backend: Backend) -> None:
+    while True:
+        for event in backend.poll(1.0):
+            if isinstance(event, Ended) and event.outcome.status == "completed":
+                return
+            if isinstance(event, Failed):
+                raise RunError("the first configuration fails", seen=event.message)
+            if isinstance(event, Ended):
+                raise RunError("the first configuration fails", seen=event.outcome.reason)
+
+
+def _mean_epochs(file: SweepFile, settled: float) -> float:
+    """Of the first configurations; `settled` is what a run takes that is told no number."""
+    count = LOOKED_AT if file.cap is None else min(LOOKED_AT, file.cap)
+    told = [file.draw(i) if file.method == "bayes" else file.point(i) for i in range(count)]
+    return fmean(file.resolve(values).config.train.epochs or settled for values in told)
+
+
+def _in_words(file: SweepFile, found: Estimate) -> str:
+    each = f"about {clock(found.seconds)} each, {found.slots} at a time"
+    if file.cap is None:
+        return f"{each}, without end"
+    runs = file.cap * (file.extension.seeds if file.extension.seeds > 1 else 1)
+    most = "at most " if file.extension.seeds > 1 or file.early_terminate or file.pruner else ""
+    return f"{each}: {most}{clock(found.seconds * runs / found.slots)} for {runs:,} trainings"

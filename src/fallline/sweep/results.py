@@ -1,0 +1,109 @@
+"""What a sweep found: its trials and the best of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from fallline.sweep.seeds import Score, score
+
+TrialStatus = Literal[
+    "running", "completed", "pruned", "diverged", "out of memory", "failed", "lost"
+]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of a sweep.
+
+    Attributes:
+        number: counts from 0, in the order of asking.
+        parameters: what the sweep chose, by dotted key.
+        status: how its first seed ended; `diverged` if any seed did.
+        reason: in words, where it did not complete.
+        values: the metric's last value, by seed.
+        curve: (epoch, value of the metric) of the first seed.
+        folders: the run folders, by seed.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    status: TrialStatus = "running"
+    reason: str = ""
+    values: Mapping[int, float] = field(default_factory=dict)
+    curve: tuple[tuple[int, float], ...] = ()
+    folders: Mapping[int, Path] = field(default_factory=dict)
+
+    @cached_property
+    def score(self) -> Score | None:
+        """The value over its seeds; None where it has not completed one."""
+        return score(self.values.values()) if self.status == "completed" else None
+
+    @property
+    def path(self) -> Path:
+        """The run folder of the first seed."""
+        return self.folders[0]
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON; curves are in the run folders."""
+        worth = self.score
+        return {
+            "trial": self.number,
+            "parameters": dict(self.parameters),
+            "status": self.status,
+            "reason": self.reason,
+            "values": {str(seed): value for seed, value in self.values.items()},
+            "mean": worth and worth.mean,
+            "interval": worth and worth.interval,
+            "folders": {str(seed): str(path) for seed, path in self.folders.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """A sweep that has ended: its folder, what it was to find, and all its trials.
+
+    `kind` and `ending` say why it ended. `metric` is a name of metrics.jsonl, or None where the
+    file of a foreign script names none.
+    """
+
+    path: Path
+    metric: str | None
+    goal: Literal["minimize", "maximize"]
+    trials: tuple[Trial, ...]
+    kind: Literal["finished", "enough", "budget", "signal", "failures"]
+    ending: str
+
+    @property
+    def ranking(self) -> list[Trial]:
+        """Completed trials, the best first."""
+        return ranked(self.trials, self.goal)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best configuration; None where none completed."""
+        return next(iter(self.ranking), None)
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON: the best, and trials by status."""
+        counts = Counter(trial.status for trial in self.trials)
+        best = self.best
+        return {
+            "folder": str(self.path),
+            "metric": self.metric,
+            "goal": self.goal,
+            "ending": self.ending,
+            "trials": dict(counts),
+            "best": best and best.as_plain(),
+        }
+
+
+def ranked(trials: tuple[Trial, ...], goal: Literal["minimize", "maximize"]) -> list[Trial]:
+    """Completed trials, the best first: those that ran more seeds won the race so far."""
+    sign = -1.0 if goal == "maximize" else 1.0
+    scored = [(trial, trial.score) for trial in trials if trial.score is not None]
+    return [t for t, _ in sorted(scored, key=lambda pair: (-pair[1].n, sign * pair[1].mean))]

@@ -1,0 +1,118 @@
+"""What Optuna is told of a search space, and what its samplers propose.
+
+A dimension that Optuna has no distribution for (normal, rounded, weighted) is searched by its
+quantile u in 0..1, which is W&B's own geometry for bayes too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.study import Study, create_study
+
+from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Uniform
+from fallline.sweep.definition import SweepFile
+from fallline.sweep.points import listed, place
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A dimension as Optuna sees it: its distribution, and the way to a value and back.
+
+    `param` takes the value and the quantile it was drawn at.
+    """
+
+    distribution: BaseDistribution
+    value: Callable[[Any], Any]
+    param: Callable[[Any, float], Any]
+
+
+def axes(file: SweepFile) -> dict[str, Axis]:
+    """An axis for each parameter that varies; of a grid, each is a list."""
+    grid = file.method == "grid"
+    return {
+        key: _axis(Choice(tuple(listed(dimension))) if grid else dimension)
+        for key, dimension in file.searched.items()
+    }
+
+
+def params(file: SweepFile, number: int, values: Values) -> dict[str, Any]:
+    """A configuration in Optuna's terms."""
+    seed = file.extension.seed
+    return {
+        key: axis.param(values[key], place(seed, number, key)) for key, axis in axes(file).items()
+    }
+
+
+def propose(file: SweepFile, study: Study, number: int) -> dict[str, Any]:
+    """What the file's sampler tries next, given every trial of the study: a configuration.
+
+    The sampler is made for this one question, seeded by the sweep's seed and the trial's number:
+    Optuna keeps no random state, so that a resumed search asks as an undisturbed one does. It is
+    asked on a copy in memory, because it writes to a trial that it has not proposed yet.
+    """
+    sampler = _sampler(file.extension.sampler, _seed(file.extension.seed, number))
+    copy = create_study(direction=study.direction, sampler=sampler)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    seen = axes(file)
+    asked = copy.ask({key: axis.distribution for key, axis in seen.items()})
+    values = {key: axis.value(asked.params[key]) for key, axis in seen.items()}
+    fixed = {key: d.value for key, d in file.space.items() if isinstance(d, Constant)}
+    return {key: (values | fixed)[key] for key in file.space}
+
+
+def _axis(dimension: Dimension) -> Axis:
+    match dimension:
+        case Uniform(low, high):
+            return Axis(FloatDistribution(low, high), _same, _first)
+        case LogUniform(low, high):
+            return Axis(FloatDistribution(low, high, log=True), _same, _first)
+        case Integers(low, high):
+            return Axis(IntDistribution(low, high), _same, _first)
+        case Choice(values, None):
+            return _of_choice(values)
+        case _:
+            return Axis(FloatDistribution(0.0, 1.0), dimension.at, lambda value, u: u)
+
+
+def _of_choice(values: tuple[Any, ...]) -> Axis:
+    """Optuna's choices are plain values; others are named by their JSON."""
+    plain = all(isinstance(value, bool | int | float | str | None) for value in values)
+    labels = list(values if plain else map(json.dumps, values))
+    return Axis(
+        CategoricalDistribution(labels),
+        lambda label: values[labels.index(label)],
+        lambda value, u: labels[values.index(value)],
+    )
+
+
+def _same(param: Any) -> Any:
+    return param
+
+
+def _first(value: Any, u: float) -> Any:
+    return value
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    if name == "gp":
+        return GPSampler(seed=seed, warn_independent_sampling=False)
+    return TPESampler(seed=seed)
+
+
+def _seed(sweep: int, number: int) -> int:
+    digest = hashlib.blake2b(f"{sweep} {number}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")
