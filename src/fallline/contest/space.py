@@ -9,6 +9,7 @@ import numpy as np
 
 from fallline.compare.plan import Axis
 from fallline.errors import ConfigError
+from fallline.optim.schema import search_space
 from fallline.optim.table import row
 from fallline.space import Choice, Dimension, Integers, LogUniform, Space, Uniform
 
@@ -19,19 +20,12 @@ DIGITS: Final = 4  # of a value; more say nothing
 def declared(optimizer: str, options: Mapping[str, Any]) -> Space:
     """The search space of an optimizer by dotted keys, the learning rate first.
 
-    One that wraps another (SAM) searches that one's space too.
-
     Args:
         optimizer: a row's name.
-        options: of the optimizer, complete; they say what it wraps.
+        options: of the optimizer, complete; they say which one is inside it.
     """
-    outer = row(optimizer)
-    space: dict[str, Dimension] = {}
-    if outer.wraps:
-        taken = outer.options.model_fields
-        base = row(str(options["base"])).space
-        space = {(f"base_{key}" if key in taken else key): base[key] for key in base}
-    space |= outer.space
+    inner = row(optimizer).inner
+    space = dict(search_space(optimizer, None if inner is None else str(options[inner])))
     first = {key: space[key] for key in space if key == "lr"}
     return {f"optim.{key}": dimension for key, dimension in (first | space).items()}
 
