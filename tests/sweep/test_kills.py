@@ -130,22 +130,29 @@ class Sweep:
             text=True,
         )
 
-    def ended(self, count: int) -> Iterator[dict[str, Any]]:
-        """Waits until that many trials have ended, and one more is under way."""
+        self.ended: list[dict[str, Any]] = []
+
+    def wait(self, count: int) -> None:
+        """Until that many trials have ended here, and one more is under way."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            news = json.loads(line)
-            if news["event"] == "ended":
-                count -= 1
-                yield news
-            elif count <= 0:
+            self._hear(line)
+            if len(self.ended) >= count and '"evaluated"' in line:
                 return
 
     def end_by(self, signum: int) -> tuple[int, str]:
-        """Its exit status and what it said."""
+        """Its exit status and the last it said."""
         self.process.send_signal(signum)
         out, errors = self.process.communicate(timeout=60)
+        for line in out.splitlines():
+            self._hear(line)
         return self.process.returncode, out + errors
+
+    def _hear(self, line: str) -> None:
+        with contextlib.suppress(ValueError):  # of a killed process, the last may be a part
+            news = json.loads(line)
+            if news["event"] == "ended":
+                self.ended.append(news)
 
 
 def test_a_sweep_whose_coordinator_is_killed_goes_on_as_if_never_stopped(
@@ -154,18 +161,17 @@ def test_a_sweep_whose_coordinator_is_killed_goes_on_as_if_never_stopped(
     values = {**small, **SWEEP, "parameters": {**small["parameters"], **LONGER}}
     with (tmp_path / "sweep.yaml").open("w") as file:
         YAML().dump(values, file)
-    ended = []
     first = Sweep(tmp_path)
-    ended += list(first.ended(2))
+    first.wait(2)
     assert first.end_by(signal.SIGKILL)[0] == -signal.SIGKILL
     wait_until_free(tmp_path / "runs" / "sweep")
     second = Sweep(tmp_path)
-    ended += list(second.ended(1))
+    second.wait(1)
     status, said = second.end_by(signal.SIGINT)
     assert status == 130
     assert '"kind": "signal"' in said
     third = Sweep(tmp_path)
-    ended += list(third.ended(99))
+    third.wait(99)
     assert third.process.wait(60) == 0
     third.process.communicate()
 
@@ -173,6 +179,7 @@ def test_a_sweep_whose_coordinator_is_killed_goes_on_as_if_never_stopped(
     assert sorted(path.name for path in folder.glob("trial-*")) == [
         f"trial-{number:04d}-seed0" for number in range(6)
     ]  # trials lost: 0
+    ended = [*first.ended, *second.ended, *third.ended]
     assert {news["trial"]: news["parameters"] for news in ended} == {
         number: plan.point(number) for number in range(6)
     }  # configurations repeated: 0
