@@ -40,7 +40,7 @@ def _stepper(name: str) -> Callable[[], float]:
         net,
         net.parameters(),
         optimizer,
-        partial(LOSSES["cross_entropy"], smoothing=0.1, reduction="mean"),
+        partial(LOSSES["cross_entropy"].value, smoothing=0.1, reduction="mean"),
         autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
         clip=0.0,
     )

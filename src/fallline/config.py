@@ -56,14 +56,20 @@ class DataConfig(Section):
 
     name: str = Field("cifar10", description="a row of `fallline list data`, a folder or archive")
     image_size: int | None = Field(
-        None, ge=8, le=224, description="pixels a side; default: the set's own, else 64"
+        None,
+        ge=8,
+        le=224,
+        examples=[32],
+        description="pixels a side; default: the set's own, else 64",
     )
     channels: Literal[1, 3] | None = Field(None, description="default: the set's own")
     validate_on: Literal["val", "test"] = Field(
         "val", description="val: held out from training (or the set's own); test: as speed runs do"
     )
     holdout: int | Fraction | None = Field(
-        None, description="images (or fraction) held out as val; default: a tenth, at most 5000"
+        None,
+        examples=[0.1],
+        description="images (or fraction) held out as val; default: a tenth, at most 5000",
     )
     split_seed: int = Field(0, ge=0, description="which images are held out")
     test_at_end: bool = Field(True, description="score the test split once, when the run ends")
@@ -76,16 +82,26 @@ class ModelConfig(RowSection):
     name: str = "convnet"
 
 
+class LrScaleConfig(Section):
+    """Factors on `optim.lr` for the kinds of parameters."""
+
+    matrix: NonNegative = Field(1.0, description="factor on lr for weights of two dimensions")
+    filter: NonNegative = Field(1.0, description="factor on lr for weights of convolutions")
+    head: NonNegative = Field(1.0, description="factor on lr for the last layer's weights")
+    norm: NonNegative = Field(1.0, description="factor on lr for the scales of norms")
+    bias: NonNegative = Field(1.0, description="factor on lr for biases, those of norms too")
+
+
 class OptimConfig(RowSection):
     """The optimizer: a row of `fallline list optimizers` and its options."""
 
     name: str = "muon"
-    lr: Positive | None = Field(None, description="peak learning rate; default: the row's")
+    lr: Positive | None = Field(
+        None, examples=[0.1], description="peak learning rate; default: the row's"
+    )
     weight_decay: NonNegative | None = Field(None, description="default: the row's")
     decay_norm_and_bias: bool = Field(False, description="decay biases and norms as well")
-    lr_scale: dict[Literal["matrix", "filter", "head", "norm", "bias"], NonNegative] = Field(
-        {}, description="factor on lr for a kind of parameter, e.g. {bias: 64}"
-    )
+    lr_scale: LrScaleConfig = LrScaleConfig()
 
 
 class ScheduleConfig(Section):
@@ -104,12 +120,17 @@ class TrainConfig(Section):
 
     epochs: Positive | None = Field(
         None,
+        examples=[10],
         description="passes over the training images, 1.5 is allowed; default: 500,000 images' "
         "worth, within 4 and 25",
     )
-    max_steps: Count | None = Field(None, description="stop after this many steps; default: none")
+    max_steps: Count | None = Field(
+        None, examples=[1000], description="stop after this many steps; default: none"
+    )
     batch_size: Count | None = Field(
-        None, description="default: a fortieth of the training images, within 16 and 500"
+        None,
+        examples=[128],
+        description="default: a fortieth of the training images, within 16 and 500",
     )
     eval_batch_size: Count = Field(256, description="images per batch of validation")
     eval_every: Count = Field(1, description="epochs between validations; the last is always")
@@ -123,7 +144,9 @@ class TrainConfig(Section):
         "off", description="views averaged at the last evaluation, beside the plain one"
     )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
-        "auto", description="auto, cpu, cuda, cuda:1, mps"
+        "auto",
+        description="what it trains on; auto: a GPU where there is one",
+        examples=["auto", "cpu", "cuda", "cuda:1", "mps"],
     )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0: all cores")
@@ -131,6 +154,7 @@ class TrainConfig(Section):
     checkpoint_seconds: NonNegative = Field(
         30.0, description="seconds between checkpoints; 0: every step"
     )
+    keep_weights: bool = Field(True, description="keep the last two checkpoints when it has ended")
 
 
 class TrackConfig(Section):
@@ -160,6 +184,7 @@ SHORT_NAMES = {
     "data": "data.name",
     "image_size": "data.image_size",
     "model": "model.name",
+    "optim": "optim.name",
     "optimizer": "optim.name",
     "lr": "optim.lr",
     "learning_rate": "optim.lr",

@@ -10,8 +10,8 @@
     ├── DeviceError       a device was asked for that is not there
     └── MissingExtra      an optional package is not installed
     Stop                  ends a training on purpose; carries a status, is never shown as an error
-    ├── Diverged          the loss or a gradient is not finite
-    ├── Interrupted       a signal asked to stop
+    ├── Diverged          a loss, a gradient's norm or a weight is not finite
+    ├── Interrupted       a signal or the caller asked to stop
     └── Pruned            whoever watches the run has seen enough
 
 A message says what went wrong, what was seen, what is allowed, and what to do next. The command
@@ -131,19 +131,15 @@ class Stop(Exception):
 
 
 class Diverged(Stop):
-    """The loss or a gradient is not finite."""
+    """A loss, a measured norm of the gradient, or a weight to be saved is not finite."""
 
     status: Status = "diverged"
 
 
 class Interrupted(Stop):
-    """A signal asked the run to stop; `signum` tells which."""
+    """A signal, or whoever started the run, asked it to stop."""
 
     status: Status = "interrupted"
-
-    def __init__(self, reason: str, signum: int) -> None:
-        self.signum = signum
-        super().__init__(reason)
 
 
 class Pruned(Stop):

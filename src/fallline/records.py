@@ -16,18 +16,23 @@ from fallline.storage import write_atomically
 
 @dataclass(frozen=True)
 class Record:
-    """One measurement of a run: `event` is `batch` or `epoch`.
+    """One measurement of a run: of a batch, of an epoch, or at the end the score on test.
 
     `values` are under the names that TensorBoard and W&B show too (`train/batch_loss`,
     `val/accuracy`, `lr`, ...): accuracies are fractions, the optimizer is text. `epoch` counts
     from 1; `step` is the number of steps done; `train_seconds` is the training clock.
     """
 
-    event: Literal["batch", "epoch"]
+    event: Literal["batch", "epoch", "test"]
     step: int
     epoch: int
     train_seconds: float
     values: Mapping[str, float | str]
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether it holds an epoch's score on val."""
+        return self.event == "epoch" and "val/loss" in self.values
 
     def as_json(self) -> str:
         """One line of metrics.jsonl; a number that is not finite becomes null."""
@@ -45,7 +50,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. Accuracies are fractions; seconds are of the training clock or the wall."""
+    """How a run ended. Accuracies are fractions; seconds are of the training clock or the wall.
+
+    `gradients` counts forward-backward passes of a batch: SAM takes two in a step.
+    """
 
     status: Status
     reason: str
@@ -54,6 +62,7 @@ class Outcome:
     train_seconds: float
     wall_seconds: float
     images_seen: int
+    gradients: int = 0
     val_loss: float | None = None
     val_accuracy: float | None = None
     best_val_accuracy: float | None = None
@@ -118,6 +127,11 @@ class RunFolder:
         return self.path / "predictions.npz"
 
     @property
+    def mistakes(self) -> Path:
+        """The images of the worst mistakes, one below the other, worst first."""
+        return self.path / "mistakes.png"
+
+    @property
     def checkpoints(self) -> Path:
         """The last two checkpoints."""
         return self.path / "checkpoints"
@@ -133,8 +147,8 @@ class RunFolder:
         return self.path / "wandb"
 
     @classmethod
-    def create(cls, out: Path, name: str) -> RunFolder:
-        """Makes a new folder `name` in `out`; raises RunError if it exists or the name strays."""
+    def named(cls, out: str | Path, name: str) -> RunFolder:
+        """The folder `name` in `out`, there or not; raises RunError if the name strays."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,149}", name):
             raise RunError(
                 "this name cannot be a run's",
@@ -142,22 +156,7 @@ class RunFolder:
                 allowed="up to 150 letters, digits and . _ - + =, not starting with a dot",
                 next="choose another --name",
             )
-        folder = cls(out / name)
-        try:
-            folder.path.mkdir(parents=True)
-        except FileExistsError:
-            raise RunError(
-                "the run folder exists already",
-                seen=str(folder.path),
-                next=f"choose another --name, or go on with it: fallline resume {folder.path}",
-            ) from None
-        except OSError as error:
-            raise RunError(
-                f"cannot make the run folder {folder.path}",
-                seen=error.strerror or str(error),
-                next="choose a place you may write to with --out",
-            ) from error
-        return folder
+        return cls(Path(out) / name)
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -189,6 +188,10 @@ class RunFolder:
         """environment.json as plain data."""
         return _read_object(self.environment)
 
+    def read_trial(self) -> dict[str, Any]:
+        """trial.json as plain data."""
+        return _read_object(self.trial)
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every whole record; a last line that a kill cut short is passed over."""
         return list(self._whole_records())
@@ -206,7 +209,7 @@ class RunFolder:
 
         That is every later record, and the score on test, which comes when all steps are done.
         """
-        kept = [r for r in self._whole_records() if r["step"] <= step and "test/loss" not in r]
+        kept = [r for r in self._whole_records() if r["step"] <= step and r["event"] != "test"]
         write_atomically(self.metrics, "".join(json.dumps(r) + "\n" for r in kept))
 
 

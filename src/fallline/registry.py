@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar
 
-from fallline.errors import ConfigError, unknown_name
+from fallline.errors import ConfigError, Fault, unknown_name
 
 
 class Row(Protocol):
@@ -30,10 +30,11 @@ class Table(Generic[R]):
     Args:
         noun: what a row is, as an error message calls it ("optimizer").
         rows: the rows; names are unique.
+        shown_by: the command that prints the table, where there is one.
     """
 
-    def __init__(self, noun: str, rows: Iterable[R]) -> None:
-        self.noun = noun
+    def __init__(self, noun: str, rows: Iterable[R], shown_by: str | None = None) -> None:
+        self.noun, self.shown_by = noun, shown_by
         self._rows: dict[str, R] = {}
         for row in rows:
             if row.name in self._rows:
@@ -44,7 +45,12 @@ class Table(Generic[R]):
         """The row of that name; raises ConfigError with a suggestion if there is none."""
         if name in self._rows:
             return self._rows[name]
-        raise ConfigError(unknown_name(self.noun, name, self.names))
+        raise ConfigError(self.unknown(name))
+
+    def unknown(self, name: str) -> Fault:
+        """The fault of a name that no row has."""
+        hint = self.shown_by and f"see them with: {self.shown_by}"
+        return unknown_name(self.noun, name, self.names, next=hint)
 
     def __contains__(self, name: object) -> bool:
         return name in self._rows

@@ -91,6 +91,8 @@ class Integers:
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"needs low < high, got {self.low} and {self.high}")
+        if self.high - self.low >= 2**53:
+            raise ValueError("needs fewer than 2^53 numbers: a draw tells no more apart")
 
     def at(self, u: float) -> int:
         """The value at `u` in [0, 1]."""

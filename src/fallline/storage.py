@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from fallline.errors import StorageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
@@ -30,22 +34,47 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
 
     Temporary file beside it, flush, fsync, rename, fsync of the folder. Raises StorageError.
     """
-    temporary = None
-    try:
+    with _storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
+    try:
+        with io.BufferedWriter(_Raw(descriptor, path)) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+            with _storing(path):
+                os.fsync(file.fileno())
+        with _storing(path):
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+class _Raw(io.FileIO):
+    """The file itself: of what fails in the body of `atomic_writer`, only this is its concern."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        super().__init__(descriptor, "wb")
+        self._path = path
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        with _storing(self._path):
+            return super().write(content)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        with _storing(self._path):
+            return super().truncate(size)
+
+
+@contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    """What the system refuses becomes a StorageError."""
+    try:
+        yield
     except OSError as error:
         raise storage_error(path, error) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -9,24 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import SMALL, run
 from PIL import Image
-
-from fallline.cli import main
-
-SMALL = [
-    *("--set", "epochs=2", "--set", "batch_size=80", "--set", "model.widths=[16,16,16]"),
-    *("--set", "train.threads=1", "--set", "train.precision=fp32", "--set", "tensorboard=false"),
-]
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Runs the command line in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["fallline", *words])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize(
@@ -35,11 +19,14 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (["train", "--set", "optimizer=adamm"], ["unknown optimizer", "did you mean adam"]),
         (["train", "--set", "lr=-1", "--set", "modle=x"], ["2 faults", "optim.lr", "model"]),
         (["train", "fast_please"], ["unknown preset", "steady"]),
-        (["train", "--data", "nowhere.zip"], ["no such image set", "nowhere.zip", "cifar10"]),
+        (["train", "--data", "nowhere.zip"], ["no such file", "nowhere.zip"]),
         (["train", "--config", "none.yaml"], ["cannot read the config", "none.yaml"]),
         (["train", "--set", "lr"], ["cannot read --set", "key=value"]),
         (["list", "optimisers"], ["optimizers"]),
         (["list", "optimizers", "adamm"], ["unknown optimizer", "did you mean adam"]),
+        (["list", "models", "convnett"], ["unknown model", "did you mean convnet"]),
+        (["list", "data", "digits"], ["rows of data have no settings", "list optimizers NAME"]),
+        (["train", "--set", "train=5"], ["train is a section", "train.epochs"]),
         (["trian"], ["No such command", "train"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "--" not in value else None,
@@ -127,6 +114,51 @@ def test_every_table_can_be_listed(
 ) -> None:
     assert run(monkeypatch, "list", what, *(["--out", "nowhere"] if what == "runs" else [])) == 0
     assert len(capsys.readouterr().out.splitlines()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["optimizers", "sam"], ["optim.rho", "optim.lr ", "0.01 to 1, by logarithm"]),
+        (["optimizers", "muon"], ["optim.rest_lr", "0.0003 to 0.03, by logarithm"]),
+        (["models", "mlp"], ["model.widths", "(1024, 512)", "units of each hidden layer"]),
+    ],
+)
+def test_one_row_is_listed_with_its_settings(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    parts: list[str],
+) -> None:
+    assert run(monkeypatch, "list", *words) == 0
+    shown = capsys.readouterr().out
+    for part in parts:
+        assert part in shown
+
+
+def test_a_run_is_not_scored_on_splits_of_images_that_have_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    photos, runs = tmp_path / "photos", tmp_path / "runs"
+    paint(photos, range(60))
+    words = ["train", "--data", str(photos), "--out", str(runs), "--name", "r", "--quiet"]
+    assert run(monkeypatch, *words, *SMALL, "--set", "max_steps=2") == 0
+    assert run(monkeypatch, "evaluate", str(runs / "r")) == 0
+    paint(photos, range(60, 80))
+    capsys.readouterr()
+    assert run(monkeypatch, "evaluate", str(runs / "r")) == 2
+    refusal = capsys.readouterr().err
+    assert "not those the run was trained on" in refusal
+    assert "--data PATH" in refusal
+    assert run(monkeypatch, "evaluate", str(runs / "r"), "--data", str(photos)) == 0
+    assert "80" in capsys.readouterr().out
+
+
+def paint(folder: Path, indices: range) -> None:
+    for index in indices:
+        path = folder / ("cat", "dog")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (index, 100 * (index % 2), 0)).save(path)
 
 
 def test_the_cache_can_be_shown_and_checked(

@@ -4,6 +4,7 @@ import io
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,28 @@ def test_every_kind_of_archive_gives_the_same_set_as_the_folder(
     assert found.name == "my.pets"
     assert found.notes == ()
     assert found.fingerprint == load(str(pets)).fingerprint
+
+
+@pytest.mark.parametrize("flagged", [True, False], ids=["with its flag", "without its flag"])
+def test_a_zip_path_in_utf8_is_read_as_utf8(pets: Path, flagged: bool) -> None:
+    (pets / "train" / "cat").rename(pets / "train" / "eight_eacute")
+    (pets / "test" / "cat").rename(pets / "test" / "eight_eacute")
+    path = pack(pets, pets.parent / "pets.zip")
+    content = path.read_bytes().replace(b"eight_eacute", "eight éäö".encode())
+    path.write_bytes(content)  # as zip on Linux and macOS's Finder write it: no flag says UTF-8
+    if flagged:
+        (pets / "train" / "eight_eacute").rename(pets / "train" / "eight éäö")
+        (pets / "test" / "eight_eacute").rename(pets / "test" / "eight éäö")
+        path = pack(pets, pets.parent / "flagged.zip")
+    assert load(str(path)).classes == ("dog", "eight éäö")
+
+
+def test_a_zip_path_of_code_page_437_is_read_as_such(pets: Path) -> None:
+    for split in ("train", "test"):
+        (pets / split / "cat").rename(pets / split / "eight_e")
+    path = pack(pets, pets.parent / "pets.zip")
+    path.write_bytes(path.read_bytes().replace(b"eight_e", "eight_é".encode("cp437")))
+    assert load(str(path)).classes == ("dog", "eight_é")
 
 
 def test_the_kind_of_an_archive_is_told_by_its_content(pets: Path) -> None:
@@ -130,6 +153,35 @@ def test_a_tar_with_links_devices_or_paths_that_lead_out_is_refused(
     message = refusal(tar_with(tmp_path / "bad.tar", hostile))
     assert "what no image set needs" in message
     assert "1.png" in message
+
+
+def old_sparse(size: int) -> bytes:
+    """GNU tar's header of a file of `size` bytes that is one hole."""
+    info = member("train/cat/1.png", tarfile.GNUTYPE_SPARSE)
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[386:398], header[398:410] = b"%011o\0" % size, b"%011o\0" % 0
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def pax_sparse(size: int) -> bytes:
+    """The same as the pax format has it."""
+    info = member("train/cat/1.png")
+    info.pax_headers = {"GNU.sparse.map": f"{size},0", "GNU.sparse.size": str(size)}
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+@pytest.mark.parametrize("header", [old_sparse, pax_sparse])
+def test_files_with_holes_are_refused_before_the_holes_are_filled(
+    tmp_path: Path, header: Callable[[int], bytes]
+) -> None:
+    path = tmp_path / "holes.tar"
+    path.write_bytes(header(200 * 2**20) + bytes(10_240))
+    with tarfile.open(path) as tar:
+        assert [info.issparse() for info in tar] == [True]
+    assert "1.png is a file with holes" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["../cat/1.png", "/cat/1.png", "a/..\\..\\1.png", "link"])

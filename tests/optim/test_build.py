@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
@@ -11,13 +13,14 @@ from optim_problems import Net, equal, network, take
 from torch import nn
 
 from fallline.errors import ConfigError
+from fallline.optim import library
 from fallline.optim.build import build
 from fallline.optim.groups import parameter_groups, parameters_by_role
 from fallline.optim.row import ROLES
-from fallline.optim.schema import check_options, options_schema
-from fallline.optim.table import OPTIMIZERS
+from fallline.optim.schema import check_options, options_schema, search_space
+from fallline.optim.table import OPTIMIZERS, row
 from fallline.registry import load
-from fallline.space import Choice, LogUniform, Uniform
+from fallline.space import Choice, LogUniform, Space, Uniform
 
 
 def test_every_trainable_parameter_is_in_exactly_one_group() -> None:
@@ -133,10 +136,48 @@ def test_every_row_is_complete(row: object) -> None:
     assert "lr" in schema.model_fields
     assert ("weight_decay" in schema.model_fields) == bool(row.decays)
     assert row.paper
-    assert set(row.space) <= set(schema.model_fields)
-    for setting, dimension in row.space.items():
+
+
+def everyone() -> list[str]:
+    library_names = library.NAMES if find_spec("pytorch_optimizer") else ()
+    return list(dict.fromkeys((*OPTIMIZERS.names, *library_names)))
+
+
+@pytest.mark.parametrize("name", everyone())
+def test_a_search_tries_every_optimizers_rate_and_decay(name: str) -> None:
+    schema, space = options_schema(name), search_space(name)
+    assert {"lr", "weight_decay"} & set(schema.model_fields) <= set(space)
+    if row(name).inner == "rest":
+        assert "rest_lr" in space
+    for setting, dimension in space.items():
         for u in (0.0, 0.37, 1.0):
-            check_options(row.name, {setting: dimension.at(u)})
+            check_options(name, {setting: dimension.at(u)})
+    default = space["lr"].at(0), schema.model_fields["lr"].default, space["lr"].at(1)
+    assert default == tuple(sorted(default))
+
+
+def test_what_sam_searches_is_its_bases_space_and_rho() -> None:
+    assert search_space("sam") == {**row("sgd").space, **row("sam").space}
+    assert set(row("sam").space) == {"rho"}
+    assert search_space("sam", "adamw")["lr"] == row("adamw").space["lr"]
+    assert search_space("asam", "muon").keys() == {"rho"} | search_space("muon").keys()
+    for base in ("sgd", "adadelta", "muon"):
+        check_options("sam", {"base": base} | lows(search_space("sam", base)))
+
+
+def test_what_muon_searches_holds_the_rate_of_its_rest() -> None:
+    assert search_space("muon")["rest_lr"] == row("adamw").space["lr"]
+    assert search_space("muon", "sgd")["rest_lr"] == row("sgd").space["lr"]
+    check_options("muon", {"rest": "sgd"} | lows(search_space("muon", "sgd")))
+
+
+def lows(space: Space) -> dict[str, Any]:
+    return {setting: dimension.at(0) for setting, dimension in space.items()}
+
+
+def test_a_search_of_what_cannot_be_inside_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot hold this optimizer as its base"):
+        search_space("sam", "lbfgs")
 
 
 def test_checked_options_survive_json() -> None:

@@ -34,7 +34,7 @@ def scene(small: dict[str, Any], open_search: OpenSearch) -> Scene:
     search = open_search({**small, "run_cap": 6})
     file = search._file
     meter = Meter(file.extension.budget, {}, search._study.keep_spent)
-    return Scene("sweep", search._tasks.out, file, search, meter, 2, 0)
+    return Scene("sweep", search._control.out, file, search, meter, 2, 0)
 
 
 def plot(number: int, seed: int) -> Plot:

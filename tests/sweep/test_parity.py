@@ -129,3 +129,13 @@ def test_draws_are_distributed_as_wandbs(case: int) -> None:
         - np.searchsorted(theirs, places, side="right") / len(theirs)
     ).max()
     assert gap < 1.95 * math.sqrt(1 / len(ours) + 1 / len(theirs))
+
+
+def test_a_parameter_is_taken_where_wandb_takes_it_and_refused_where_it_does_not() -> None:
+    differ = []
+    for verdict in vectors()["verdicts"]:
+        found = Findings()
+        taken = parse("p", verdict["entry"], found) is not None
+        assert taken == (not found.faults)
+        differ += [verdict["entry"]] if taken != verdict["taken"] else []
+    assert differ == []

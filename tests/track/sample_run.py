@@ -42,8 +42,8 @@ def start_of(
     out: Path, name: str = "a-run", *, resumed_at: int | None = None, **changes: Any
 ) -> RunStart:
     """A new run folder's start, or that of one gone on with."""
-    is_new = not (out / name).exists()
-    folder = RunFolder.create(out, name) if is_new else RunFolder(out / name)
+    folder = RunFolder.named(out, name)
+    folder.path.mkdir(parents=True, exist_ok=True)
     return RunStart(folder, config(**changes), ENVIRONMENT, STEPS, STEPS_PER_EPOCH, resumed_at)
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import threading
+from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,13 +29,14 @@ ANSWERS: dict[str, Any] = {
 
 
 class Stub(ThreadingHTTPServer):
-    """`history` gathers the rows that runs sent, `hanging` makes it answer nothing more."""
+    """`histories` gathers the rows each run sent, `hanging` makes it answer nothing more."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.history: list[dict[str, Any]] = []
+        self.histories: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.buckets: dict[str, dict[str, Any]] = {}  # what each run first said of itself
         self.operations: list[str] = []
         self.exit_codes: list[int] = []
         self.preempting = False
@@ -49,6 +51,11 @@ class Stub(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of all runs."""
+        return [row for rows in self.histories.values() for row in rows]
+
     def operate(self, operation: str, body: dict[str, Any]) -> Any:
         """Answers a query; a run keeps the id it says."""
         if operation == self.hangs_at:
@@ -58,7 +65,9 @@ class Stub(ThreadingHTTPServer):
         if operation == "RunResumeStatus":
             return self.where_it_stands(body["variables"]["name"])
         if operation == "UpsertBucket":
-            answer["upsertBucket"]["bucket"]["name"] = body["variables"]["name"]
+            name = body["variables"]["name"]
+            answer["upsertBucket"]["bucket"]["name"] = name
+            self.buckets.setdefault(name, body["variables"])
         return answer
 
     def where_it_stands(self, name: str) -> Any:
@@ -68,8 +77,8 @@ class Stub(ThreadingHTTPServer):
             "summaryMetrics": "{}",
             "config": "{}",
             "tags": [],
-            "historyLineCount": len(self.history),
-            "historyTail": json.dumps([json.dumps(row) for row in self.history[-1:]]),
+            "historyLineCount": len(self.histories[name]),
+            "historyTail": json.dumps([json.dumps(row) for row in self.histories[name][-1:]]),
             "eventsLineCount": 0,
             "eventsTail": "[]",
             "logLineCount": 0,
@@ -79,12 +88,13 @@ class Stub(ThreadingHTTPServer):
             "model": {"id": "m", "name": "p", "entity": {"id": "e", "name": "e"}, "bucket": bucket}
         }
 
-    def stream(self, body: dict[str, Any]) -> None:
+    def stream(self, run: str, body: dict[str, Any]) -> None:
         """Takes what a run appends to its files."""
+        history = self.histories[run]
         for name, part in (body.get("files") or {}).items():
             if name == "wandb-history.jsonl":
-                assert part["offset"] == len(self.history), "a run goes on where it was"
-                self.history += [json.loads(line) for line in part["content"]]
+                assert part["offset"] == len(history), "a run goes on where it was"
+                history += [json.loads(line) for line in part["content"]]
         self.preempting |= bool(body.get("preempting"))
         if body.get("complete"):
             self.exit_codes.append(body["exitcode"])
@@ -103,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = re.search(r"(?:query|mutation)\s+(\w+)", body["query"])
             self._answer({"data": self.server.operate(found[1] if found else "", body)})
         elif self.path.endswith("/file_stream"):
-            self.server.stream(json.loads(sent))
+            self.server.stream(self.path.split("/")[-2], json.loads(sent))
             self._answer({"exitcode": None, "limits": {}})
         else:
             self._answer({})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from run_folders import flip_a_bit
 
 from fallline.errors import CheckpointError
 from fallline.training import checkpoint
@@ -31,12 +32,6 @@ def test_the_newest_of_two_is_loaded_and_older_ones_are_dropped(tmp_path: Path) 
     loaded = checkpoint.load_latest(tmp_path)
     assert loaded.state["weights"][0] == 3
     assert loaded.damaged == ()
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(

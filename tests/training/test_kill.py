@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_folders import measured
 
 from fallline.records import RunFolder
 from fallline.training import checkpoint
@@ -28,29 +29,26 @@ SETTINGS = [
     "train.ema=0.9",
 ]
 KILLED_AGAIN_AND_AGAIN = """
-import os, random, shutil, signal, sys, time
+import os, random, signal, sys, time
 from pathlib import Path
 import matplotlib.figure, torch
 from fallline.data import load
 from fallline.records import RunFolder
 from fallline.training.resolve import parse_assignments, preset_layer, resolve
-from fallline.training.run import begin, resume
+from fallline.training.run import begin, begin_or_resume
+from fallline.training.session import Session
 
 torch.set_num_threads(1)  # no thread pool for the children to inherit
 out, chance, kills = Path(sys.argv[1]), random.Random(0), 0
 load("synthetic")
 resolved = resolve([preset_layer("steady"), parse_assignments(sys.argv[2:])])
-begin(resolved, out=out, name="whole", show="quiet")
+quiet = Session("quiet")
+begin(resolved, out=out, name="whole", session=quiet)
 killed = RunFolder(out / "killed")
 while killed.read_outcome() is None:
-    if not killed.config.exists():  # killed before it was there: there is nothing to resume
-        shutil.rmtree(killed.path, ignore_errors=True)
     child = os.fork()
     if child == 0:
-        if killed.path.exists():
-            resume(killed.path, show="quiet")
-        else:
-            begin(resolved, out=out, name="killed", show="quiet")
+        begin_or_resume(resolved, out=out, name="killed", session=quiet)
         os._exit(0)
     if kills < 8:
         time.sleep(chance.uniform(0.05, 0.6))
@@ -59,11 +57,6 @@ while killed.read_outcome() is None:
     os.waitpid(child, 0)
 print(kills)
 """
-
-
-def measured(folder: RunFolder) -> list[dict[str, Any]]:
-    timed = ("train_seconds", "images_per_second")
-    return [{k: v for k, v in r.items() if k not in timed} for r in folder.read_metrics()]
 
 
 def test_a_run_killed_at_random_moments_ends_as_if_never_stopped(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fallline.config import RunConfig
+from fallline.config import LrScaleConfig, RunConfig, described_fields
 from fallline.errors import ConfigError
 from fallline.training.resolve import (
     Layer,
@@ -73,6 +74,62 @@ def test_the_same_row_named_again_keeps_its_options() -> None:
     assert config.optim.options["momentum"] == 0.5
 
 
+def test_rates_by_role_go_with_the_optimizer_they_were_meant_for() -> None:
+    fast = preset_layer("fast70")
+    assert resolve([fast]).config.optim.lr_scale.head > 12
+    for other in ({"optimizer": "adamw"}, {"optimizer": "lbfgs"}, {"optim.rest": "adamw"}):
+        assert resolve([fast, Layer("--set", other)]).config.optim.lr_scale == LrScaleConfig()
+    kept = resolve([fast, Layer("--set", {"optimizer": "muon", "lr": 0.1})]).config.optim
+    assert kept.lr_scale.head > 12
+
+
+@pytest.mark.parametrize(
+    ("outer", "field", "inner", "kept"),
+    [
+        ({"optimizer": "sam", "rho": 0.2}, "base", "adamw", {"rho": 0.2}),
+        ({"optimizer": "asam", "eta": 0.2}, "base", "muon", {"eta": 0.2}),
+        ({"optimizer": "muon", "momentum": 0.5}, "rest", "sgd", {"momentum": 0.5}),
+        ({"optimizer": "sam", "base": "muon", "ns_steps": 2}, "rest", "sgd", {"ns_steps": 2}),
+    ],
+)
+def test_another_optimizer_inside_drops_the_options_of_the_one_before(
+    outer: dict[str, Any], field: str, inner: str, kept: dict[str, Any]
+) -> None:
+    given = {"optim": {"name": outer.pop("optimizer"), **outer}, "data": "synthetic"}
+    complete = resolve([Layer("given", given)]).config
+    changed = {f"optim.{field}": inner}
+    optim = resolve([Layer("run", complete.model_dump()), Layer("sweep", changed)]).config.optim
+    fresh = resolve([Layer("given", given), Layer("sweep", changed)]).config.optim
+    assert optim == fresh
+    assert optim.options[field] == inner
+    assert kept.items() <= optim.options.items()
+
+
+def test_naming_the_default_keeps_what_was_set_for_it() -> None:
+    layers = [Layer("first", {"lr": 0.5}), Layer("second", {"optimizer": "muon"})]
+    assert resolve(layers).config.optim.lr == 0.5
+
+
+def test_a_text_for_a_section_names_its_row() -> None:
+    config = settled("optim=adamw", "model=mlp", "data=synthetic", "schedule=cosine").config
+    assert (config.optim.name, config.model.name) == ("adamw", "mlp")
+    assert (config.data.name, config.schedule.name) == ("synthetic", "cosine")
+
+
+def test_the_default_config_is_itself_settings() -> None:
+    config = resolve([Layer("settings", RunConfig().model_dump())]).config
+    assert config == resolve([]).config
+    assert config.optim.lr == 0.24
+    nulls = settled("optimizer=sgd", "optim.lr=null", "weight_decay=null").config
+    assert nulls == settled("optimizer=sgd").config
+
+
+def test_dotted_keys_reach_every_field_of_the_schema() -> None:
+    assert settled("optim.lr_scale.bias=64").config.optim.lr_scale.bias == 64
+    texts = [f"{key}={default}" for key, default, _ in described_fields() if default]
+    resolve([parse_assignments([text.replace("(", "[").replace(")", "]") for text in texts])])
+
+
 def test_a_wrapping_optimizer_takes_the_options_of_its_base() -> None:
     options = settled("optimizer=sam", "optim.base=adamw", "optim.rho=0.1").config.optim.options
     assert options["rho"] == 0.1
@@ -90,15 +147,30 @@ def test_a_wrapping_optimizer_takes_the_options_of_its_base() -> None:
         ("lerning_rate=1", ["unknown setting", "did you mean learning_rate"]),
         ("model.wdiths=[3]", ["unknown setting", "did you mean model.widths"]),
         ("train.epoch=1", ["unknown setting", "did you mean train.epochs"]),
-        ("lr=-1", ["optim.lr", "greater than 0", "-1"]),
-        ("lr=fast", ["optim.lr", "valid number", "fast"]),
-        ("epochs=0", ["train.epochs", "greater than 0"]),
-        ("batch_size=2.5", ["train.batch_size", "valid integer", "2.5"]),
-        ("label_smoothing=1", ["train.label_smoothing", "less than 1"]),
-        ("device=gpu", ["train.device", "gpu"]),
-        ("data.image_size=4", ["data.image_size", "greater than or equal to 8"]),
-        ("model.widths=[0,8,8]", ["model.widths.0", "greater than or equal to 1"]),
+        ("lr=-1", ["optim.lr", "a number above 0", "seen: -1", "for example"]),
+        ("lr=fast", ["optim.lr", "a number above 0", "fast"]),
+        ("lr=0,1", ["optim.lr", "did you mean 0.1"]),
+        ("epochs=0", ["train.epochs", "a number above 0", "train.epochs=10"]),
+        ("batch_size=2.5", ["train.batch_size", "a whole number, 1 or more", "2.5"]),
+        ("label_smoothing=1", ["train.label_smoothing", "a number, 0 or more and below 1"]),
+        ("device=gpu", ["train.device", "gpu", "auto, cpu, cuda, cuda:1 or mps"]),
+        ("data.image_size=4", ["data.image_size", "from 8 to 224", "data.image_size=32"]),
+        ("optim=5", ["optim.name", "seen: 5", "text"]),
+        ("train=5", ["train is a section", "5", "train.epochs"]),
+        ("data.augment=flip", ["data.augment is a section", "'flip'", "data.augment.shift"]),
+        ("optim.lr_scale.bais=2", ["unknown setting", "did you mean optim.lr_scale.bias"]),
+        ("momentum=null", ["optim.momentum", "None"]),
+        ("model.widths=[0,8,8]", ["model.widths", "0 in place 1", "from 1 to 65536"]),
         ("optim.betas=[0.9,0.99]", ["unknown setting", "optim.betas", "optim.momentum"]),
+        ("optim.rho=0.1", ["of sgd", "sam, asam", "fallline list optimizers sgd"]),
+        ("optim.nothing=1", ["unknown setting", "fallline list optimizers sgd"]),
+        ("rho=0.1", ["unknown setting", "did you mean optim.rho?"]),
+        ("loss=hinge", ["cross_entropy or squared_error", "loss=cross_entropy"]),
+        ("loss=cross_entrop", ["did you mean cross_entropy"]),
+        ("wandb=maybe", ["off, offline or online"]),
+        ("data.channels=2", ["1, 3 or null"]),
+        ("model.widths=128", ["a list of 3", "for example model.widths=[64, 128, 128]"]),
+        ("schedule.milestones=0.5", ["each a number from 0 to 1", "did you mean [0.5]"]),
     ],
 )
 def test_a_fault_says_what_was_seen_and_what_is_allowed(assignment: str, parts: list[str]) -> None:
@@ -108,6 +180,17 @@ def test_a_fault_says_what_was_seen_and_what_is_allowed(assignment: str, parts: 
         else faults(assignment)
     )
     for part in parts:
+        assert part in text
+
+
+def test_a_section_given_one_value_does_not_hide_its_other_faults() -> None:
+    text = faults("train=5", "train.epochs=-1", "data.augment=no", "optim=[1]")
+    for part in (
+        "train is a section",
+        "train.epochs does not take",
+        "data.augment is a section",
+        "optim.name",
+    ):
         assert part in text
 
 

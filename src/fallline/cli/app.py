@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
+from fallline.cli.mistakes import Commands
 from fallline.cli.sweep import sweep
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="fallline",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command()(sweep)
+app.command()(compare)
 
 
 class TableName(StrEnum):
@@ -93,9 +97,10 @@ def train(
 
     resolved = resolve([preset_layer(preset), *_layers(config, assign, data, seed, device)])
     from fallline.training.run import begin  # only now: it loads torch
+    from fallline.training.session import Session
 
     with _stoppable():
-        _exit_by(begin(resolved, out=out, name=name, show=_show(quiet, json)))
+        _exit_by(begin(resolved, out=out, name=name, session=Session(_show(quiet, json))))
 
 
 @app.command()
@@ -110,14 +115,16 @@ def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
-    name: Annotated[str | None, typer.Argument(help="One optimizer, with its settings.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One optimizer or model, with its settings.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
 ) -> None:
     """Show a table: everything you may choose, in one line each."""
-    from fallline.cli.tables import print_optimizer, print_table
+    from fallline.cli.tables import print_row, print_table
 
-    if name and what is TableName.optimizers:
-        print_optimizer(name)
+    if name:
+        print_row(what.value, name)
     else:
         print_table(what.value, out)
 
@@ -148,6 +155,26 @@ def predict(
     from fallline.cli.use import print_predictions
 
     print_predictions(run, images, top, device or "auto")
+
+
+@app.command()
+def report(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Runs, a sweep, or a folder of runs.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.html", help="Where to write it.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write figures (SVG, PNG) and tables (CSV) there."),
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write one HTML page: the answer, the ranking, curves, every run, and how it was done."""
+    from fallline.cli.report import write
+
+    write(paths, out, figures, open)
 
 
 @app.command()

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fallline.errors import ConfigError
+from fallline.sweep.places import PLACES
 
 if TYPE_CHECKING:
     from fallline.sweep.backend import Place
-
-
-class On(StrEnum):
-    """Where trainings may run."""
-
-    local = "local"
+    from fallline.sweep.control import Controller
 
 
 def sweep(
@@ -39,7 +34,16 @@ def sweep(
     workers: Annotated[
         str, typer.Option("--workers", "-w", help="Trainings at a time, or auto.")
     ] = "auto",
-    on: Annotated[On, typer.Option(help="Where trainings run.")] = On.local,
+    on: Annotated[
+        str, typer.Option(metavar="|".join(PLACES.names), help="Where trainings run.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(metavar="ENTITY/PROJECT/ID", help="A sweep W&B has already; --on wandb."),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="journal:PATH or postgresql://...; default: SQLite in the folder."),
@@ -61,6 +65,7 @@ def sweep(
     \b
     fallline sweep sweeps/homework.yaml --data photos.zip
     fallline sweep sweeps/homework.yaml --dry-run
+    fallline sweep sweeps/homework.yaml --on ray --address head:6379
     fallline board runs/homework            # TensorBoard on its trials
     """
     from fallline.sweep.dry_run import rehearse
@@ -69,7 +74,7 @@ def sweep(
 
     settings = parse_assignments(assign).values if assign else None
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
-    place = _place(on, workers)
+    place, controller = place_of(on, workers, address, join)
     if dry_run:
         rehearse(file, data=data, settings=settings, seed=seed, on=place)
         return
@@ -83,6 +88,7 @@ def sweep(
             name=name,
             new=new,
             on=place,
+            controller=controller,
             storage=storage,
             show=show,
         )
@@ -92,14 +98,16 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _place(on: On, workers: str) -> Place:
-    from fallline.sweep.local import Local
-
-    count = _workers(workers)
-    return Local(count)
+def place_of(
+    on: str, workers: str, address: str | None, join: str | None = None
+) -> tuple[Place, Controller | None]:
+    """Where trainings run, and who controls them there. Raises ConfigError."""
+    given = {"workers": _workers(workers), "address": address, "join": join}
+    return PLACES[on].build({k: v for k, v in given.items() if v is not None})
 
 
 def _workers(text: str) -> int | Literal["auto"]:
+    """How many trainings at a time `--workers` asks for. Raises ConfigError."""
     if text == "auto":
         return "auto"
     if not text.isdecimal() or int(text) < 1:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from fallline.errors import ConfigError
 from fallline.records import RunFolder
 
 WIDE = 160  # characters
@@ -29,17 +30,44 @@ def print_table(what: str, runs: Path) -> None:
     print_grid(*tables[what]())
 
 
-def print_optimizer(name: str) -> None:
-    """Prints one optimizer: what it is, what may be set, what a search tries."""
-    from fallline.optim.schema import options_schema
+def print_row(what: str, name: str) -> None:
+    """Prints one row of a table whose rows have settings. Raises ConfigError for other tables."""
+    tables = {"optimizers": _print_optimizer, "models": _print_model}
+    if what not in tables:
+        raise ConfigError(
+            f"rows of {what} have no settings of their own",
+            seen=f"list {what} {name}",
+            allowed="list optimizers NAME, list models NAME",
+            next=f"fallline list {what}",
+        )
+    tables[what](name)
+
+
+def _print_model(name: str) -> None:
+    """What it is and what may be set."""
+    from fallline.models.table import MODELS
+
+    model = MODELS[name]
+    Console(highlight=False).print(Text(f"{name}: {model.summary}"))
+    lines = [
+        (f"model.{option}", str(field.default), field.description or "")
+        for option, field in model.options.model_fields.items()
+    ]
+    print_grid(("setting", "default", "meaning"), lines)
+
+
+def _print_optimizer(name: str) -> None:
+    """What it is, what may be set, what a search tries."""
+    from fallline.optim.schema import options_schema, search_space
     from fallline.optim.table import row
 
     optimizer = row(name)
     console = Console(highlight=False)
     console.print(Text(f"{name}: {optimizer.summary}"))
     console.print(Text(f"{optimizer.paper}; {optimizer.gradients_per_step:g} gradients per step"))
+    space = search_space(name)
     lines = [
-        (f"optim.{option}", str(field.default), str(optimizer.space.get(option, "")))
+        (f"optim.{option}", str(field.default), str(space.get(option, "")))
         for option, field in options_schema(name, {}).model_fields.items()
     ]
     print_grid(("setting", "default", "a search tries"), lines)
@@ -76,6 +104,7 @@ def _models() -> tuple[tuple[str, ...], Lines]:
         (row.name, row.summary, ", ".join(f"model.{name}" for name in row.options.model_fields))
         for row in MODELS
     ]
+    lines.append(("", "the settings of one: fallline list models NAME", ""))
     return ("name", "what it is", "settings"), lines
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fallline.cli.tables import print_grid
-from fallline.data import load
-from fallline.errors import ConfigError, unknown_name
+from fallline.data import ImageSet, load
+from fallline.errors import ConfigError, DataError, unknown_name
 from fallline.track.terminal import drawn_progress, say
 from fallline.training.assemble import split
 from fallline.training.classifier import Classifier
@@ -27,6 +27,7 @@ def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
         progress=drawn_progress("auto"),
     )
     if data is None:
+        _refuse_changed(classifier, images)
         splits = split(classifier.config, images)
         parts = {"train": splits.train, "val": splits.val, "test": splits.test}
         say(splits.words)
@@ -40,6 +41,16 @@ def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
             accuracy = f"{scored.accuracy:.2%}"
             lines.append((word, f"{len(part):,}", f"{scored.loss:.4f}", accuracy, views))
     print_grid(("split", "images", "loss", "accuracy", "views averaged"), lines)
+
+
+def _refuse_changed(classifier: Classifier, images: ImageSet) -> None:
+    """Of other images other ones would be held out: some that the run was trained on."""
+    if images.fingerprint != classifier.fingerprint:
+        raise DataError(
+            "the images are not those the run was trained on: its splits cannot be drawn again",
+            seen=f"{images.name}: {images.fingerprint[:12]}, not {classifier.fingerprint[:12]}",
+            next="bring them back as they were, or name the images to score: --data PATH",
+        )
 
 
 def print_predictions(run: Path, images: list[Path], top: int, device: str) -> None:

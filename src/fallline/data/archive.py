@@ -1,7 +1,8 @@
 """Archives as sources: read in a stream, never unpacked, and trusted in nothing.
 
-Refused are paths that lead out of the archive, links and devices, more than `RATIO` times the
-bytes of the file (beyond 1 GiB), single files over 256 MiB, and anything cut short or damaged.
+Refused are paths that lead out of the archive, links, devices and files with holes, more than
+`RATIO` times the bytes of the file (beyond 1 GiB), single files over 256 MiB, and anything cut
+short or damaged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -25,6 +26,7 @@ from fallline.errors import DataError
 RATIO = 200  # images hardly shrink in an archive; white bitmaps shrink 100 times
 ALWAYS_ALLOWED = 2**30  # bytes unpacked
 LARGEST_FILE = 256 * 2**20  # bytes
+FLAGGED_UTF8 = 1 << 11  # PKWARE's APPNOTE, 4.4.4
 KINDS = ".zip .tar .tar.gz .tgz .tar.xz"
 
 
@@ -80,6 +82,10 @@ class TarSource:
     def _checked(self, member: tarfile.TarInfo) -> str:
         if not (member.isreg() or member.isdir()):
             raise _hostile(self.path, f"{member.name} is a link or a device")
+        if (
+            member.issparse()
+        ):  # its holes cost the archive nothing: no guard of the stream sees them
+            raise _hostile(self.path, f"{member.name} is a file with holes")
         _check_size(self.path, member.name, member.size)
         return _checked_name(self.path, member.name)
 
@@ -106,7 +112,7 @@ class ZipSource:
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _hostile(self.path, f"{member.filename} is a link or a device")
         _check_size(self.path, member.filename, member.file_size)
-        name = _checked_name(self.path, member.filename)
+        name = _checked_name(self.path, _utf8_name(member))
         if name == "" or is_hidden(name):
             return
         if member.is_dir() or member.filename.endswith("\\"):
@@ -125,6 +131,17 @@ class ZipSource:
                 self.done = done
                 if name not in skip:
                     yield Entry(name, archive.read(self._members[name]))
+
+
+def _utf8_name(member: zipfile.ZipInfo) -> str:
+    """The path, also where a UTF-8 one lacks its flag: Info-ZIP's on Linux and Finder's do.
+
+    Such a path reaches us as if it were of code page 437, which has a letter for every byte.
+    """
+    with suppress(UnicodeError):
+        if not member.flag_bits & FLAGGED_UTF8:
+            return member.filename.encode("cp437").decode("utf-8")
+    return member.filename
 
 
 class _Guarded:

@@ -30,12 +30,10 @@ class Batch(NamedTuple):
     Attributes:
         inputs: (B, C, H, W), normalized, channels_last, in the dtype of the batches.
         targets: int64 (B,) labels, or float32 (B, classes) where images were mixed.
-        rows: int64 (B,), which of the set's M images these are, on the CPU.
     """
 
     inputs: torch.Tensor
     targets: torch.Tensor
-    rows: torch.Tensor
 
 
 class Batches:
@@ -76,13 +74,12 @@ class Batches:
         self.batch_size = min(batch_size, len(split))
         self.augment = augment
         self.seed = seed
-        self.rows = torch.from_numpy(split.rows)
         self._pixels = Pixels(split, device)
         self._labels = torch.from_numpy(split.targets).to(device)
         self._normalize = Normalize(mean, std, split.images.shape[1:], device, dtype)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._labels)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -125,7 +122,7 @@ class Batches:
         if draws.mixes is not None:
             mix = draws.mixes[step]
             inputs, targets = mix_images(inputs, mix), mix_targets(targets, mix, self.classes)
-        return Batch(inputs, targets, self.rows[places])
+        return Batch(inputs, targets)
 
     def _inputs(self, places: torch.Tensor, draws: Draws, part: slice) -> torch.Tensor:
         """Inputs of one batch, before images are mixed."""

@@ -30,7 +30,7 @@ from fallline.data.imageset import ImageSet, Index, Pixels, Split
 from fallline.storage import atomic_writer
 
 MAGIC = b"fallline"
-VERSION = 1  # of this layout and of how images are decoded: a change makes files anew
+VERSION = 2  # of this layout and of how images are decoded: a change makes files anew
 PAGE = 4096
 BLOCK = 4 * 2**20
 ALWAYS_READ_THROUGH = 2 * 2**30  # bytes

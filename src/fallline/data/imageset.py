@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,11 +74,9 @@ class ImageSet:
         return channels, height, width
 
 
-class Progress(Protocol):
-    """Told how far a long piece of work has come; may be called often, returns at once."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """`what` is going on, `done` of `total` is behind us (any unit; total 0: not known)."""
+Progress = Callable[[str, int, int], None]
+"""Told how far a long piece of work has come: what is going on, how much of it is done, and how
+much it is in all (any unit; 0: not known). May be called often, returns at once."""
 
 
 def silent(what: str, done: int, total: int) -> None:

@@ -58,13 +58,31 @@ def fault_of(name: str) -> Fault | None:
     """What is wrong with the name of an image set: None if it is a row or a path that exists."""
     if name in DATA or _exists(name):
         return None
+    if "://" in name:
+        return Fault(
+            "an address is no image set: nothing is downloaded from it",
+            seen=name,
+            allowed=f"{', '.join(DATA.names)}, or the path of a folder or archive of images",
+            next="download it first, then give the file",
+        )
     guess = did_you_mean(name, [*DATA.names, *_neighbours(name)])
+    if _looks_like_a_path(name):
+        return Fault(
+            "there is no such file or folder",
+            seen=name if Path(name).is_absolute() else f"{name}, looked for in {Path.cwd()}",
+            allowed="a folder or archive of images that exists",
+            next=f"did you mean {guess}?" if guess else "check the path; ls shows what is there",
+        )
     return Fault(
         "there is no such image set",
         seen=name or "no name",
         allowed=f"{', '.join(DATA.names)}, or the path of a folder or archive of images",
         next=f"did you mean {guess}?" if guess else "see them with: fallline list data",
     )
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith((".", "~")) or "/" in name or "\\" in name or _stem(name) != name
 
 
 def _exists(name: str) -> bool:
@@ -109,12 +127,13 @@ def _own(path: Path, wish: Wish, progress: Progress) -> Request:
 
     path = path.expanduser().resolve()
     source = FolderSource(path) if path.is_dir() else open_archive(path)
-    name = path.name if path.is_dir() else _without_suffix(path.name)
+    name = path.name if path.is_dir() else _stem(path.name)
     fill = filler(source, name, wish, progress)
     return Request(name, str(path), source.stamp, _options(wish), fill)
 
 
-def _without_suffix(name: str) -> str:
+def _stem(name: str) -> str:
+    """The name of an archive without what tells its kind."""
     for suffix in (".tar.gz", ".tar.xz", ".tar", ".tgz", ".zip"):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]

@@ -139,4 +139,5 @@ DATA: Table[DataRow] = Table(
             target="fallline.data.builtin:fill_synthetic",
         ),
     ],
+    shown_by="fallline list data",
 )

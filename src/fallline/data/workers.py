@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -26,6 +27,7 @@ from typing import IO, Any
 import numpy as np
 
 import fallline
+from fallline.cores import usable_cores
 from fallline.data.decode import Chunk, File, Plan, Refuted, decode
 from fallline.errors import DataError
 
@@ -46,7 +48,7 @@ def decode_all(chunks: Iterable[Sequence[File]], plan: Plan) -> Iterator[Chunk]:
         yield decode(files, plan)
         if time.monotonic() >= alone_until:
             break
-    with _Pool(min(_cores(), MOST_WORKERS)) as pool:
+    with _Pool(min(usable_cores(), MOST_WORKERS)) as pool:
         under_way: deque[Future[Chunk]] = deque()
         for files in waiting:
             under_way.append(pool.submit(files, plan))
@@ -54,13 +56,6 @@ def decode_all(chunks: Iterable[Sequence[File]], plan: Plan) -> Iterator[Chunk]:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Pool:
@@ -86,7 +81,8 @@ class _Pool:
             worker.kill()  # it holds nothing that could be lost
         self._threads.shutdown()
         for worker in self._started:
-            worker.__exit__(None, None, None)
+            with suppress(OSError):  # a pipe that broke: whoever asked this worker was told
+                worker.__exit__(None, None, None)
 
     def submit(self, files: Sequence[File], plan: Plan) -> Future[Chunk]:
         """Decodes some files in whichever process is free."""
@@ -113,7 +109,7 @@ def _start() -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     try:
         return subprocess.Popen(
-            [sys.executable, "-c", "from fallline.data.workers import serve; serve()"],
+            [sys.executable, "-P", "-c", "from fallline.data.workers import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": path},

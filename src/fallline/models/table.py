@@ -126,4 +126,5 @@ MODELS: Table[Model] = Table(
             source="He et al. 2015, arXiv 1512.03385, section 4.2",
         ),
     ],
+    shown_by="fallline list models",
 )

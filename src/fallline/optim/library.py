@@ -21,7 +21,7 @@ from pydantic import create_model
 from fallline.config import NonNegative, Positive, Section
 from fallline.errors import MissingExtra
 from fallline.optim.row import ROLES, Optimizer, Role
-from fallline.space import LogUniform
+from fallline.space import LogUniform, Space
 
 _NAMES = """
 accsgd adabelief adabound adagc adago adai adalite adamc adamg adamod adams adamwsn adan
@@ -98,19 +98,28 @@ def library_row(name: str) -> Optimizer:
     kind = load_optimizer(name)
     takes = TAKES.get(name, ROLES)
     options = _options(name, kind, takes)
-    default = options.model_fields["lr"].default
     return Optimizer(
         name,
         f"{kind.__name__} of the pytorch_optimizer package",
         f"{kind.__module__}:{kind.__qualname__}",
         options,
         "https://pytorch-optimizers.readthedocs.io",
-        {"lr": LogUniform(default / 30, default * 30)},
+        _space(options),
         averages=name in AVERAGES,
         takes=takes,
         marks={} if takes == ROLES else {"use_muon": True},
         foreach=False,
     )
+
+
+def _space(options: type[Section]) -> Space:
+    """Rates around the default; decay as for Adam where it is an L2 term, else as for AdamW."""
+    defaults = {name: field.default for name, field in options.model_fields.items()}
+    space = {"lr": LogUniform(defaults["lr"] / 30, defaults["lr"] * 30)}
+    if "weight_decay" in defaults:
+        decoupled = defaults.get("weight_decouple", True)
+        space["weight_decay"] = LogUniform(1e-5, 1e-1) if decoupled else LogUniform(1e-6, 1e-3)
+    return space
 
 
 def _options(name: str, kind: Callable[..., Any], takes: tuple[Role, ...]) -> type[Section]:

@@ -24,7 +24,8 @@ class Optimizer:
         options: every argument people may set, with type, range and default; `lr` is among them,
             `weight_decay` where the optimizer takes it.
         paper: where it comes from.
-        space: what a search tries by default.
+        space: what a search tries of its own settings by default; `schema.search_space` adds
+            those of the optimizer inside it.
         gradients_per_step: forward-backward passes one step takes, as the cost is counted.
         calls_closure_again: `step` evaluates its closure more than once.
         one_group: takes a single parameter group, so no rates per role.

@@ -51,9 +51,10 @@ def asam_ascent(w: Tensors, g: Tensors, rho: float, eta: float) -> Tensors:
 class SharpnessAware(Optimizer, ABC):
     """Steps `base` with the gradient at w + ε(w).
 
-    A step whose loss or gradients are not finite is skipped on a CPU; elsewhere, where asking
-    would make the host wait, its gradients count as zero, so that only momentum and decay move the
-    weights. They stay finite and unperturbed in both cases, and when the closure raises.
+    A step whose loss or gradients are not finite, and whose closure does not raise (training's
+    does), is skipped on a CPU; elsewhere, where asking would make the host wait, its gradients
+    count as zero, so that only momentum and decay move the weights. They stay finite and
+    unperturbed in all cases.
 
     Args:
         base: the optimizer that moves the weights; `param_groups` are its own.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fallline.errors import ConfigError
+from fallline.errors import ConfigError, Fault
 from fallline.registry import Table
 
 ONE_CYCLE_START = 1 / 25  # Smith and Topin 2018, as in torch's OneCycleLR(div_factor=25)
@@ -105,6 +105,7 @@ SCHEDULES = Table(
         Schedule("triangular", "up to `peak` and down to `final`, straight", _triangular, True),
         Schedule("step", "times `gamma` at each of `milestones`", _step),
     ],
+    shown_by="fallline list schedules",
 )
 
 
@@ -133,19 +134,26 @@ def factor(
 
     Raises ConfigError for an unknown name, and for a warm-up before a shape that rises itself.
     """
-    schedule = SCHEDULES[name]
-    if schedule.rises and warmup:
-        raise ConfigError(
-            f"the schedule {name} rises to its peak itself",
-            seen=f"schedule.warmup = {warmup}",
-            next="leave schedule.warmup out and set schedule.peak",
-        )
+    fault = warmup_fault(name, warmup)
+    if fault:
+        raise ConfigError(fault)
     warmup_steps = round(warmup * total_steps)
     step = min(step, total_steps - 1)
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     course = Course(step, total_steps, warmup_steps, final, peak, milestones, gamma)
-    return schedule.shape(course)
+    return SCHEDULES[name].shape(course)
+
+
+def warmup_fault(name: str, warmup: float) -> Fault | None:
+    """What is wrong with a warm-up before schedule `name`, a row of SCHEDULES."""
+    if not (SCHEDULES[name].rises and warmup):
+        return None
+    return Fault(
+        f"the schedule {name} rises to its peak itself",
+        seen=f"schedule.warmup = {warmup}",
+        next="leave schedule.warmup out and set schedule.peak",
+    )
 
 
 class _HasGroups(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,8 @@ from fallline.config import Section
 from fallline.errors import ConfigError, Fault, did_you_mean
 from fallline.optim.row import Optimizer
 from fallline.optim.table import row
+from fallline.space import Space
+from fallline.values import value_fault
 
 Values = dict[str, Any]
 
@@ -30,6 +32,41 @@ def options_schema(name: str, options: Mapping[str, Any] | None = None) -> type[
     inner = chosen.get(outer.inner, outer.options.model_fields[outer.inner].default)
     check_inner(outer, inner)
     return _merged(name, inner, options_schema(inner, chosen))
+
+
+def held_by(name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
+    """The optimizers inside `name`, outermost first, given the options already chosen.
+
+    For each: the option that names it, the name, and the options that do not depend on it.
+    Raises ConfigError for a name that is none.
+    """
+    outer, owned = row(name), set[str]()
+    while outer.inner is not None:
+        owned |= outer.options.model_fields.keys()
+        default = outer.options.model_fields[outer.inner].default
+        inner = str(options.get(outer.inner, default))
+        yield outer.inner, inner, owned
+        outer = row(inner)
+
+
+def search_space(name: str, inner: str | None = None) -> Space:
+    """What a search of optimizer `name` tries by default, by the names that its options have.
+
+    Args:
+        name: as in the config.
+        inner: the optimizer inside it: SAM's `base`, whose whole space is searched beside rho;
+            Muon's `rest`, whose rate is. None: the default one.
+
+    Raises ConfigError for a name, base or rest that is none.
+    """
+    outer = row(name)
+    if outer.inner is None:
+        return outer.space
+    inner = inner or outer.options.model_fields[outer.inner].default
+    check_inner(outer, inner)
+    theirs = search_space(inner)
+    searched = theirs if outer.wraps else {"lr": theirs["lr"]}
+    return {_merged_name(outer, k): v for k, v in searched.items()} | dict(outer.space)
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> Section:
@@ -68,15 +105,20 @@ def _merged(outer: str, inner: str, inner_schema: type[Section]) -> type[Section
     base = row(outer)
     fields: dict[str, Any] = {}
     for name, info in inner_schema.model_fields.items():
-        clash = name in base.options.model_fields or not base.wraps
-        fields[f"{base.inner}_{name}" if clash else name] = (info.rebuild_annotation(), info)
+        fields[_merged_name(base, name)] = (info.rebuild_annotation(), info)
     return create_model(f"{outer}_{inner}", __base__=base.options, **fields)
 
 
+def _merged_name(outer: Optimizer, option: str) -> str:
+    """What an option of the optimizer inside `outer` is called beside those of `outer`."""
+    clash = option in outer.options.model_fields or not outer.wraps
+    return f"{outer.inner}_{option}" if clash else option
+
+
 def _fault(name: str, schema: type[Section], error: Any) -> Fault:
-    where = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return Fault(f"optim.{where}: {error['msg']}", seen=repr(error["input"]))
+        return value_fault(error, schema, "optim.")
+    where = ".".join(map(str, error["loc"]))
     taken = sorted(schema.model_fields)
     guess = did_you_mean(where, taken)
     return Fault(

@@ -6,7 +6,9 @@ have.
 
 from __future__ import annotations
 
-from fallline.errors import ConfigError, unknown_name
+from dataclasses import replace
+
+from fallline.errors import ConfigError, did_you_mean
 from fallline.optim import library, options
 from fallline.optim.row import Optimizer
 from fallline.registry import Table
@@ -147,8 +149,8 @@ OPTIMIZERS = Table(
             "Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/",
             {
                 "lr": LogUniform(1e-2, 1.0),
+                "weight_decay": LogUniform(1e-5, 1e-2),  # decoupled: a step decays by lr times it
                 "momentum": Choice((0.6, 0.8, 0.9, 0.95)),
-                "rest_lr": LogUniform(3e-4, 3e-2),
             },
             takes=("matrix", "filter"),
             foreach=False,
@@ -159,7 +161,7 @@ OPTIMIZERS = Table(
             "torch.optim:Muon",
             options.TorchMuon,
             "Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/",
-            {"lr": LogUniform(1e-3, 1e-1), "rest_lr": LogUniform(3e-4, 3e-2)},
+            {"lr": LogUniform(1e-3, 1e-1), "weight_decay": LogUniform(1e-4, 1e-1)},
             takes=("matrix",),
             foreach=False,
         ),
@@ -186,6 +188,7 @@ OPTIMIZERS = Table(
             wraps=True,
         ),
     ],
+    shown_by="fallline list optimizers",
 )
 
 
@@ -202,7 +205,8 @@ def row(name: str) -> Optimizer:
         raise ConfigError(
             f"{name} is left out", seen=library.LEFT_OUT[name], next="fallline list optimizers"
         )
-    known = OPTIMIZERS.names + library.NAMES
-    hint = "fallline list optimizers"
-    fault = unknown_name("optimizer", name, known, next=hint)
-    raise ConfigError(fault)
+    fault, guess = OPTIMIZERS.unknown(name), did_you_mean(name, OPTIMIZERS.names + library.NAMES)
+    others = f"{fault.allowed}, and {len(library.NAMES)} of the pytorch_optimizer package"
+    raise ConfigError(
+        replace(fault, allowed=others, next=f"did you mean {guess}?" if guess else fault.next)
+    )

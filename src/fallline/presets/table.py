@@ -13,6 +13,7 @@ from fallline.config import RunConfig
 from fallline.presets.fast import fast70, fast80, fast90
 from fallline.presets.gpu import fast94, fast95, fast96
 from fallline.presets.mlp import mlp60
+from fallline.presets.neutral import neutral
 from fallline.presets.steady import steady
 from fallline.registry import Table
 
@@ -43,6 +44,8 @@ PRESETS = Table(
             fast94,
             fast95,
             fast96,
+            neutral,
         )
     ],
+    shown_by="fallline list presets",
 )

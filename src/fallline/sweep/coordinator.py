@@ -42,6 +42,10 @@ class Search(Protocol):
     def tell(self, task: Task, result: Result) -> None:
         """Puts on record what came of the task, which will not run again."""
 
+    @property
+    def expects_more(self) -> bool:
+        """Whether `ask` may have a task later, although it has none and none is running."""
+
     def enough(self) -> str | None:
         """Why no more trainings are needed (a target is reached), or None."""
 
@@ -138,7 +142,7 @@ class Coordinator:
             try:
                 while (ending := self._ending(stopping)) is None:
                     self._fill()
-                    for event in self.backend.poll(SECONDS_BETWEEN_LOOKS if self._running else 0):
+                    for event in self.backend.poll(0 if self._is_empty else SECONDS_BETWEEN_LOOKS):
                         self._handle(event)
                     self.audience(Passing())
                 save = True
@@ -168,7 +172,8 @@ class Coordinator:
             except ConfigError as error:
                 self._count_failure(f"{error}")
                 continue
-            self._is_empty = task is None and not self._running
+            idle = task is None and not self._running
+            self._is_empty = idle and not self.search.expects_more
             if task is None:
                 return
             self._submit(task)

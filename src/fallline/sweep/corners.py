@@ -8,19 +8,21 @@ training would accept is a fault now, not in the night.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from typing import Any
 
-from fallline.errors import FalllineError, Fault
+from fallline.config import SHORT_NAMES
+from fallline.errors import FalllineError, Fault, did_you_mean
 from fallline.models.table import MODELS
 from fallline.optim.table import OPTIMIZERS
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Space, Uniform
 from fallline.training.resolve import Layer, resolve, without_idle
 
-LEADS = ("model.name", "optim.name", "optim.base", "optim.rest")
+LEADS = ("model", "model.name", "optim", "optim.name", "optim.base", "optim.rest")
 """Settings that name a row, and with it which options there are."""
-COMBINATIONS, POINTS = 256, 200
-"""At most so many combinations of rows and points are tried: a resolve takes 1 ms."""
+COMBINATIONS, ENDS, POINTS = 256, 3000, 200
+"""The most combinations of rows, ends of dimensions and points that are tried; 0.2 ms each."""
 UNLIKELY = 1e-6
 """Where a distribution without ends is cut for the check."""
 
@@ -45,13 +47,13 @@ class Corners:
         """Everything that a training would refuse, each once; `points` are the first ones."""
         nowhere = self.idle_everywhere()
         found = [*self._nameless, *map(self._no_option, nowhere)]
-        for values in self._ends():
+        for values in islice(self._ends(), ENDS):
             found += self._faults_at({k: v for k, v in values.items() if k not in nowhere})
         for point in islice(points, POINTS):
             if found:  # the points would only repeat it, each with a value of its own
                 break
             found += self._faults_at(point)
-        return list(dict.fromkeys(found))
+        return _merged(found)
 
     def idle_everywhere(self) -> list[str]:
         """Row options that no row takes which the space or the base can name."""
@@ -64,8 +66,8 @@ class Corners:
         rows: dict[str, list[str]] = {}
         for lead, idle in zip(self._leads, self._idle, strict=True):
             for key in idle:
-                name = str(lead.get(f"{key.partition('.')[0]}.name", ""))
-                rows.setdefault(key, []).append(name)
+                taking = {word: name for word, name in lead.items() if word not in idle}
+                rows.setdefault(key, []).append(_named(taking, key.partition(".")[0]))
         return {key: list(dict.fromkeys(names)) for key, names in rows.items()}
 
     def _combinations(self) -> list[dict[str, Any]]:
@@ -85,13 +87,13 @@ class Corners:
     def _ends(self) -> Iterator[dict[str, Any]]:
         """Each end of each dimension: row options with every combination of rows, others once."""
         for i, lead in enumerate(self._leads):
-            yield {**self._middle, **lead}
             for key, dimension in self.space.items():
                 of_a_row = key.startswith(("optim.", "model."))
                 if key in self._idle[i] or key in lead or (i > 0 and not of_a_row):
                     continue
                 for value in _ends_of(dimension):
                     yield {**self._middle, **lead, key: value}
+            yield {**self._middle, **lead}
 
     def _faults_at(self, values: Mapping[str, Any]) -> tuple[Fault, ...]:
         layer, _ = without_idle(self.layers, Layer("sweep", values))
@@ -103,17 +105,49 @@ class Corners:
 
     def _no_option(self, key: str) -> Fault:
         section, _, option = key.partition(".")
-        names = [str(lead.get(f"{section}.name", "")) for lead in self._leads]
-        named = ", ".join(dict.fromkeys(name for name in names if name)) or "the one of the base"
+        named = ", ".join(self._names(section)) or "the one of the base"
         table = OPTIMIZERS if section == "optim" else MODELS
         takers = [row.name for row in table if option in row.options.model_fields]
         noun = "optimizer" if section == "optim" else "model"
+        meant = self._meant(section, option)
         return Fault(
             f"{key} is an option of no {noun} that this sweep can name",
             seen=named,
             allowed=f"it is one of {', '.join(takers)}" if takers else None,
-            next=f"see what there is with: fallline list {noun}s",
+            next=f"did you mean {meant}?" if meant else f"see them with: fallline list {noun}s",
         )
+
+    def _meant(self, section: str, option: str) -> str | None:
+        """The setting of the section that a wrong word of it stands for, if any comes close."""
+        short = SHORT_NAMES.get(option, "")
+        if short.startswith(f"{section}."):
+            return short
+        names = self._names(section)
+        table = OPTIMIZERS if section == "optim" else MODELS
+        rows = [row for row in table if not names or row.name in names]
+        guess = did_you_mean(option, [name for row in rows for name in row.options.model_fields])
+        return f"{section}.{guess}" if guess and guess != option else None
+
+    def _names(self, section: str) -> list[str]:
+        """The rows that the space names, as far as it does."""
+        names = [_named(lead, section) for lead in self._leads]
+        return [name for name in dict.fromkeys(names) if name]
+
+
+def _named(lead: Mapping[str, Any], section: str) -> str:
+    """The rows of a section that a combination names: "sam with adam"."""
+    values = [value for word, value in lead.items() if word.partition(".")[0] == section]
+    names = [value.get("name", "") if isinstance(value, Mapping) else value for value in values]
+    return " with ".join(str(name) for name in names if name)
+
+
+def _merged(faults: Iterable[Fault]) -> list[Fault]:
+    """One fault for those that differ in what was seen alone."""
+    seen: dict[Fault, list[str]] = {}
+    for fault in faults:
+        values = seen.setdefault(replace(fault, seen=None), [])
+        values += [fault.seen] if fault.seen is not None and fault.seen not in values else []
+    return [replace(f, seen=", ".join(values) if values else None) for f, values in seen.items()]
 
 
 def _ends_of(dimension: Dimension) -> list[Any]:

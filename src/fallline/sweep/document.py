@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ _FLOAT_IN_YAML_1_1 = re.compile(
     r"[-+]?\d[\d_]*\.[\d_]*(?:[eE][-+]\d+)?|[-+]?\.\d[\d_]*.*|.*[a-z]{3}"
 )
 """The numbers that PyYAML, W&B's reader, takes for numbers; others stay text there."""
+LARGEST = 100_000
+"""Values in a file; nobody writes more."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,12 @@ class Document:
 def read_document(path: Path) -> Document:
     """Reads a YAML (or JSON) file. Raises ConfigError if it is none."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         values = YAML(typ="safe", pure=True).load(text)
+        if next(islice(_pieces(values), LARGEST, None), None):
+            raise ValueError(f"more than {LARGEST} values: aliases (&, *) may hold each other")
         notes = tuple(_texts_of_yaml_1_1(YAML(typ="safe", pure=True).compose(text)))
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
+    except (OSError, YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"cannot read the sweep file {path}",
             seen=str(error),
@@ -58,6 +63,18 @@ def read_document(path: Path) -> Document:
             allowed="method, metric, parameters and so on, as for `wandb sweep`",
         )
     return Document(text, values, path.parent, notes)
+
+
+def _pieces(value: Any) -> Iterator[bool]:
+    """One for each value inside a value, aliases followed: a few lines can stand for billions."""
+    waiting = [value]
+    while waiting:
+        yield True
+        match waiting.pop():
+            case dict() as mapping:
+                waiting += mapping.values()
+            case list() as items:
+                waiting += items
 
 
 def _texts_of_yaml_1_1(node: Node | None) -> Iterator[str]:

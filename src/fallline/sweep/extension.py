@@ -9,7 +9,7 @@ from typing import Any
 from fallline.config import SHORT_NAMES
 from fallline.errors import ConfigError, FalllineError, unknown_name
 from fallline.presets.table import PRESETS
-from fallline.space import Space
+from fallline.space import Choice, Constant, Dimension, Space
 from fallline.sweep.findings import Findings
 from fallline.sweep.pruner import PRUNERS, Pruner
 from fallline.sweep.schema import Budget, Extension
@@ -72,10 +72,33 @@ def layers_below(
         found.faults += error.faults
         return (preset_layer(Extension().base),)
     for layer in layers[1:]:
-        for key in {SHORT_NAMES.get(word, word) for word in layer.values} & set(space):
+        for key in {SHORT_NAMES.get(word, word) for word in layer.values} & settings_in(space):
             seen = f"{layer.origin}, and parameters"
             found.refuse(f"{key} is both set and searched", seen, next="leave it out of one")
     return layers
+
+
+def settings_in(space: Space) -> set[str]:
+    """Every setting that a space searches, those inside the values of whole sections too."""
+    inner = {
+        f"{key}.{word}"
+        for key, dimension in space.items()
+        for value in stated_values(dimension)
+        if isinstance(value, Mapping)
+        for word in value
+    }
+    return {*space, *inner}
+
+
+def stated_values(dimension: Dimension) -> tuple[Any, ...]:
+    """The values of a constant or a choice; of what has a range, none."""
+    match dimension:
+        case Constant(value):
+            return (value,)
+        case Choice(values):
+            return values
+        case _:
+            return ()
 
 
 def _stated(extension: Extension, folder: Path) -> Iterator[Layer]:

@@ -15,13 +15,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from fallline.config import SHORT_NAMES
+from fallline.config import SHORT_NAMES, Section
 from fallline.errors import ConfigError
-from fallline.space import Constant, Space
+from fallline.space import Constant, Dimension, Space
 from fallline.sweep.corners import Corners
 from fallline.sweep.definition import SweepFile, changes
 from fallline.sweep.document import Document, read_document
-from fallline.sweep.extension import layers_below, read_extension
+from fallline.sweep.extension import layers_below, read_extension, settings_in, stated_values
 from fallline.sweep.findings import Findings
 from fallline.sweep.parameter import Parameter, parse
 from fallline.sweep.points import Grid, draw, listed
@@ -40,7 +40,7 @@ from fallline.training.resolve import Layer
 
 __all__ = ["SweepFile", "changes", "read"]
 
-Path_ = tuple[str, ...]
+Where = tuple[str, ...]
 """Where a parameter stands: the names of its groups, and its own."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -69,12 +69,6 @@ def read(source: str | Path | Mapping[str, Any], *, layers: Sequence[Layer] = ()
         _check_settings(space, below, method, extension or Extension(), found)
     if found.faults or method is None or extension is None:
         raise ConfigError(list(dict.fromkeys(found.faults)))
-    sent = {key: values[key] for key in KEYS if key in values and key not in UNSENT}
-    sent["parameters"] = _renested({path: dict(p.parts) for path, p in parameters.items()})
-    sent |= {"metric": metric.model_dump(exclude_unset=True)} if metric else {}
-    sent |= {"early_terminate": stop.model_dump(exclude_unset=True)} if stop else {}
-    caps = [cap for cap in (run_cap, extension.budget.trials) if cap is not None]
-    sent |= {"run_cap": min(caps)} if caps else {}
     return SweepFile(
         text=document.text,
         name=values.get("name"),
@@ -88,7 +82,12 @@ def read(source: str | Path | Mapping[str, Any], *, layers: Sequence[Layer] = ()
         extension=extension,
         pruner=pruner,
         layers=below,
-        config=sent,
+        config={
+            **{key: values[key] for key in KEYS if key in values and key not in UNSENT},
+            **_sent({"metric": metric, "early_terminate": stop}),
+            **_sent_cap(run_cap, extension.budget.trials),
+            "parameters": _renested({path: dict(p.parts) for path, p in parameters.items()}),
+        },
         notes=tuple(dict.fromkeys(found.notes)),
     )
 
@@ -101,7 +100,7 @@ def _of_mapping(values: Mapping[str, Any]) -> Document:
 
 def _read_parameters(
     values: Any, script: Script | None, found: Findings
-) -> dict[Path_, Parameter]:
+) -> dict[Where, Parameter]:
     """All parameters, in W&B's order: sorted by name, nested ones within their group."""
     if not isinstance(values, Mapping) or not values:
         found.refuse(
@@ -115,9 +114,9 @@ def _read_parameters(
 
 
 def _read_group(
-    group: Mapping[Any, Any], above: Path_, script: Script | None, found: Findings
-) -> dict[Path_, Parameter]:
-    parameters: dict[Path_, Parameter] = {}
+    group: Mapping[Any, Any], above: Where, script: Script | None, found: Findings
+) -> dict[Where, Parameter]:
+    parameters: dict[Where, Parameter] = {}
     for name in sorted(group, key=str):
         path, entry = (*above, str(name)), group[name]
         inner = entry.get("parameters") if isinstance(entry, Mapping) else None
@@ -132,13 +131,13 @@ def _read_group(
 
 
 def _words(
-    parameters: Mapping[Path_, Parameter], script: Script | None, found: Findings
-) -> dict[str, Path_]:
+    parameters: Mapping[Where, Parameter], script: Script | None, found: Findings
+) -> dict[str, Where]:
     """Where each key stands in the file; two names of one setting are a fault."""
-    words: dict[str, Path_] = {}
+    words: dict[str, Where] = {}
     for path in parameters:
         word = ".".join(path)
-        key = word if script else SHORT_NAMES.get(word, word)
+        key = word if script else _setting(word, parameters[path].dimension)
         if key in words:
             seen = f"{'.'.join(words[key])} and {word}"
             found.refuse(f"two parameters are one setting: {key}", seen, next="leave one out")
@@ -146,7 +145,15 @@ def _words(
     return words
 
 
-def _renested(parts: Mapping[Path_, Any]) -> dict[str, Any]:
+def _setting(word: str, dimension: Dimension) -> str:
+    """The setting that a word means; `optimizer` with mappings for values is the section optim."""
+    values, key = stated_values(dimension), SHORT_NAMES.get(word, word)
+    if values and all(isinstance(value, Mapping) for value in values):
+        return key.removesuffix(".name")
+    return key
+
+
+def _renested(parts: Mapping[Where, Any]) -> dict[str, Any]:
     """Parameters in their groups, as W&B writes them."""
     nested: dict[str, Any] = {}
     for (*groups, word), part in parts.items():
@@ -155,6 +162,16 @@ def _renested(parts: Mapping[Path_, Any]) -> dict[str, Any]:
             place = place.setdefault(group, {"parameters": {}})["parameters"]
         place[word] = part
     return nested
+
+
+def _sent(sections: Mapping[str, Section | None]) -> dict[str, Any]:
+    """Sections as W&B is sent them: what the file states, numbers as numbers."""
+    return {k: part.model_dump(exclude_unset=True) for k, part in sections.items() if part}
+
+
+def _sent_cap(*caps: int | None) -> dict[str, int]:
+    stated = [cap for cap in caps if cap is not None]
+    return {"run_cap": min(stated)} if stated else {}
 
 
 def _check_together(
@@ -178,6 +195,10 @@ def _check_together(
         found.refuse(
             "seeds repeat a configuration, and seed is part of it", seen, next="leave one out"
         )
+    for key in space:
+        if key in settings_in({k: d for k, d in space.items() if k != key}):
+            seen = f"the parameter {key}, and a value of its section"
+            found.refuse(f"two parameters are one setting: {key}", seen, next="leave one out")
     for key, dimension in space.items() if method == "grid" else ():
         try:
             listed(dimension)

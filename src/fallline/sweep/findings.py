@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from fallline.config import Section
 from fallline.errors import Fault
-from fallline.training.resolve import faults_of
+from fallline.training.faults import faults_of
 
 S = TypeVar("S", bound=Section)
 
@@ -63,7 +63,7 @@ class Findings:
             return kind.model_validate(numbers)
         except ValidationError as error:
             names = [f"{where}.{name}" for name in kind.model_fields]
-            self.faults += faults_of(error, f"{where}.", names)
+            self.faults += faults_of(error, kind, f"{where}.", names)
             return None
 
 

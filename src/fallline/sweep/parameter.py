@@ -68,8 +68,8 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
     """The one that is named, or that W&B infers from the keys."""
     word = entry.get("distribution")
     if word is not None:
-        if word in DISTRIBUTIONS:
-            return DISTRIBUTIONS[word]
+        if str(word) in DISTRIBUTIONS:
+            return DISTRIBUTIONS[str(word)]
         fault = unknown_name(f"distribution of parameter {name}", str(word), DISTRIBUTIONS.names)
         findings.faults.append(fault)
         return None
@@ -82,9 +82,8 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
         return _by_ends(name, entry, findings)
     keys = ", ".join(map(str, entry)) or "nothing"
     allowed = "value, values, min and max, or a distribution by name"
-    guess = next(
-        (did_you_mean(str(key), ("value", "values", "min", "max")) for key in entry), None
-    )
+    guesses = [did_you_mean(str(key), ("value", "values", "min", "max")) for key in entry]
+    guess = next(filter(None, guesses), None)
     findings.faults.append(
         Fault(
             f"parameter {name} states no distribution",
@@ -161,7 +160,7 @@ def _parts(
 
 def _value(where: str, value: Any, findings: Findings, script: bool) -> Any:
     """Text like 1e-4, which YAML 1.1 does not read as a number, is one for settings of ours."""
-    if script or not isinstance(value, str) or "e" not in value.lower():
+    if script or not isinstance(value, str) or not {"e", "."} & set(value.lower()):
         return value
     number = number_of(value)
     return value if number is None else findings.number(where, value)

@@ -15,6 +15,8 @@ import numpy as np
 
 from fallline.space import Choice, Constant, Dimension, Integers, Rounded, Space, Uniform
 
+LISTED = 100_000
+"""The most values of one parameter in a grid."""
 Values = dict[str, Any]
 """The value of every parameter of a space, by its key."""
 
@@ -55,6 +57,8 @@ class Grid(Sequence[Values]):
 
 def listed(dimension: Dimension) -> list[Any]:
     """The values that a grid takes of a dimension. Raises ValueError if they cannot be listed."""
+    if (count := _count(dimension)) > LISTED:
+        raise ValueError(f"a grid cannot list {count:.0f} values: {dimension}")
     match dimension:
         case Constant(value):
             return [value]
@@ -66,6 +70,16 @@ def listed(dimension: Dimension) -> list[Any]:
             return list(np.arange(low, high, q).tolist())  # without its upper end, as W&B's
         case _:
             raise ValueError(f"a grid cannot list the values of: {dimension}")
+
+
+def _count(dimension: Dimension) -> float:
+    match dimension:
+        case Integers(low, high):
+            return high - low + 1
+        case Rounded(Uniform(low, high), q):
+            return (high - low) / q
+        case _:
+            return 1
 
 
 def draw(space: Space, seed: int, number: int) -> Values:

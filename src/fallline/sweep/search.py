@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from fallline.errors import ConfigError
 from fallline.records import Record, RunFolder
 from fallline.sweep.backend import Ended, Failed, Lost, Task
+from fallline.sweep.control import Control
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Trial, TrialStatus
-from fallline.sweep.rule import rule_of
 from fallline.sweep.seeds import contenders
 from fallline.sweep.study import Study
-from fallline.sweep.tasks import TaskMaker, key_of
+from fallline.sweep.tasks import key_of
 
 FAILURES: Final[dict[str, TrialStatus]] = {"memory": "out of memory", "user": "failed"}
 
@@ -28,14 +29,14 @@ class SweepSearch:
     Args:
         file: the sweep.
         study: its record.
-        tasks: makes the tasks.
+        control: who chooses configurations and stops trainings.
     """
 
-    def __init__(self, file: SweepFile, study: Study, tasks: TaskMaker) -> None:
-        self._file, self._study, self._tasks = file, study, tasks
+    def __init__(self, file: SweepFile, study: Study, control: Control) -> None:
+        self._file, self._study, self._control = file, study, control
         self._objective = file.objective
         self._maximize = self._objective is not None and self._objective.goal == "maximize"
-        self._rule = rule_of(file, study)
+        self._rule = control.rule
         self._trials = {trial.number: trial for trial in study.trials()}
         self._seed = 1  # of the round of further seeds to come
         self._last: dict[str, float] = {}  # by task: the metric's last value
@@ -51,8 +52,9 @@ class SweepSearch:
 
     def ask(self) -> Task | None:
         """Interrupted trials, then new ones, then rounds of further seeds."""
-        if not self._waiting and (number := self._next_number()) is not None:
-            self._begin(number)
+        number = len(self._trials)
+        if not self._waiting and (values := self._control.propose(number)) is not None:
+            self._begin(number, values)
         if not self._waiting and not self._running:
             self._next_round()
         if not self._waiting:
@@ -82,6 +84,7 @@ class SweepSearch:
         """Puts an end on record; whatever a further seed does, the trial's first one stays."""
         self._running.discard(task.key)
         trial, seed = self._trials[_number(task)], _seed(task)
+        self._control.ended(trial.number)
         status, reason = _judged(result)
         value = self._last.get(task.key, trial.curve[-1][1] if trial.curve and not seed else None)
         if status == "completed" and value is None and self._objective is not None:
@@ -106,19 +109,19 @@ class SweepSearch:
                 return f"trial {trial.number} reached the target: {name} {value:.6g}"
         return None
 
-    def _next_number(self) -> int | None:
-        number, cap = len(self._trials), self._file.cap
-        return number if cap is None or number < cap else None
+    @property
+    def expects_more(self) -> bool:
+        """Whether tasks may come although there is none now and none is running."""
+        return self._control.is_waiting
 
-    def _begin(self, number: int) -> None:
-        values = self._study.propose(number)
+    def _begin(self, number: int, values: Mapping[str, Any]) -> None:
         self._study.begin(number, values)
         self._trials[number] = Trial(number, values)
         self._waiting.append((number, 0))
 
     def _task(self, trial: Trial, seed: int) -> Task:
         try:
-            task = self._tasks(trial.number, trial.parameters, seed)
+            task = self._control.task(trial.number, trial.parameters, seed)
         except ConfigError as error:
             self._study.end(trial.number, "failed", str(error), None)
             self._put(trial, status="failed", reason=str(error))
@@ -159,7 +162,7 @@ class SweepSearch:
             self._waiting.append((trial.number, 0))
             return
         for seed in range(self._file.extension.seeds):
-            folder = RunFolder(self._tasks.out / key_of(trial.number, seed))
+            folder = RunFolder(self._control.out / key_of(trial.number, seed))
             if seed == 0 or folder.path.exists():  # the first may have been deleted since
                 self._recall_seed(self._trials[trial.number], seed, folder)
 

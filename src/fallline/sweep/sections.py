@@ -103,6 +103,11 @@ def read_metric(
     if isinstance(stated, Mapping) and stated.get("impute_while_running") is False:
         stated = {**stated, "impute_while_running": "false"}  # YAML reads the word as a bool
     metric = found.section(Metric, "metric", stated)
+    if metric and (metric.impute, metric.impute_while_running) != ("worst", "false"):
+        found.notes.append(
+            "metric: impute and impute_while_running act under W&B's server alone; here a "
+            "diverged run counts as the worst, and a failed one not at all"
+        )
     return metric if metric is None or script else _own(metric, found)
 
 

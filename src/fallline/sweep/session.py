@@ -9,12 +9,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fallline.errors import RunError
 from fallline.storage import write_atomically
 from fallline.sweep.backend import Place
+from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.file import read
@@ -26,7 +28,7 @@ from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import open_store, without_password
 from fallline.sweep.study import Study
 from fallline.sweep.table import BOARDS
-from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
+from fallline.sweep.tasks import FOR_TRIALS
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import Layer, resolve
@@ -44,6 +46,7 @@ def run(
     name: str | None = None,
     new: bool = False,
     on: Place | None = None,
+    controller: Controller | None = None,
     storage: str | None = None,
     show: Show = "auto",
 ) -> Result:
@@ -58,6 +61,7 @@ def run(
         name: the sweep's folder; default: the file's `name`, or its own name.
         new: begin another one where that folder is taken, under the next free name.
         on: where trainings run; default: this machine, as many at a time as it has room for.
+        controller: who chooses configurations and stops trainings; default: the file.
         storage: where the study is kept: journal:PATH or postgresql://...; default: the folder.
         show: what to print: auto, bar, lines, quiet or json.
 
@@ -68,9 +72,10 @@ def run(
     file, images = prepare(source, given(data, settings), seed, show)
     folder = _folder(Path(out), _name(name, file, source), new=new)
     with open_store(storage, folder, folder.name) as store:
-        _describe(folder, file, images, storage)
-        study = Study(store, folder.name, file, images)
-        result, ending = _carry_out(file, study, folder, on or Local(), show)
+        begin = cache(lambda: Study(store, folder.name, file, images))
+        with closing((controller or FileController()).take(file, begin, folder)) as control:
+            _describe(folder, file, images, storage)
+            result, ending = _carry_out(file, begin(), folder, control, on or Local(), show)
     ending.raise_for_signal()
     return result
 
@@ -107,9 +112,9 @@ def _read(source: Source, layers: list[Layer], seed: int | None) -> SweepFile:
 
 
 def _carry_out(
-    file: SweepFile, study: Study, folder: Path, place: Place, show: Show
+    file: SweepFile, study: Study, folder: Path, control: Control, place: Place, show: Show
 ) -> tuple[Result, Ending]:
-    search = SweepSearch(file, study, TaskMaker(file, folder.name, folder))
+    search = SweepSearch(file, study, control)
     meter = Meter(file.extension.budget, study.spent, study.keep_spent)
     device = "auto" if file.script else resolve(file.layers).config.train.device
     backend = place.open(folder, file.extension.per_device or 1, device)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import traceback
 from functools import lru_cache
-from typing import Final
-
-from filelock import FileLock
 
 from fallline.config import DataConfig, RunConfig
 from fallline.data import ImageSet
@@ -19,11 +15,8 @@ from fallline.sweep.program import run_program
 from fallline.training.images import load_images
 from fallline.training.resolve import Resolved
 
-SECONDS_FOR_THE_LAST_LIFE: Final = 60.0  # to save and leave, when its coordinator was killed
-ENDED: Final = ("completed", "diverged", "pruned")
 
-
-def carry_out(task: Task, report: Report) -> Ended | Failed:
+def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> Ended | Failed:
     """Runs a task to an outcome, whatever its run folder holds from an earlier life.
 
     A run that ended there is told again; one that was stopped or killed goes on from its last
@@ -33,13 +26,14 @@ def carry_out(task: Task, report: Report) -> Ended | Failed:
         task: what to train.
         report: told every evaluated epoch, those of earlier lives first. A task that `obeys` ends
             as pruned for the reason it returns.
+        images: the images, where the caller has them open; else the config's, kept open here.
 
     A signal that stops the training gives the outcome `interrupted`.
     """
     try:
         if task.program is not None:
             return run_program(task, task.program, report)
-        return Ended(task.key, _outcome(task, report))
+        return Ended(task.key, _outcome(task, report, images))
     except Exception as error:  # any: it is the coordinator's to judge
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         if not _is_of_memory(error):
@@ -48,23 +42,9 @@ def carry_out(task: Task, report: Report) -> Ended | Failed:
         return Failed(task.key, "memory", message, trace)
 
 
-def _outcome(task: Task, report: Report) -> Outcome:
-    folder = RunFolder(task.out / task.key)
-    ended = _earlier_life(folder)
-    if ended is not None:
-        _tell_again(folder, report)
-        return ended
-    try:
-        return _train(task, folder, report)
-    except (KeyboardInterrupt, SystemExit):  # what a run raises when it is saved after a signal
-        outcome = folder.read_outcome()
-        if outcome is None:
-            raise
-        return outcome
-
-
-def _train(task: Task, folder: RunFolder, report: Report) -> Outcome:
-    from fallline.training.run import begin, resume  # loads torch
+def _outcome(task: Task, report: Report, images: ImageSet | None) -> Outcome:
+    from fallline.training.run import begin_or_resume  # loads torch
+    from fallline.training.session import Session
 
     def on_eval(record: Record) -> None:
         reason = report(record)
@@ -72,41 +52,21 @@ def _train(task: Task, folder: RunFolder, report: Report) -> Outcome:
             raise Pruned(reason)
 
     config = RunConfig.model_validate(task.config)
-    images = _images(config.data.name, config.data.image_size, config.data.channels)
-    if folder.config.exists():
-        return resume(folder.path, images=images, show="quiet", on_eval=on_eval).outcome
-    task.out.mkdir(parents=True, exist_ok=True)
-    run = begin(
-        Resolved(config, task.origins),
-        images=images,
-        trial=task.trial,
-        out=task.out,
-        name=task.key,
-        show="quiet",
-        on_eval=on_eval,
-    )
-    return run.outcome
-
-
-def _earlier_life(folder: RunFolder) -> Outcome | None:
-    """The outcome of a run that ended; a folder that never became a run is removed."""
-    if not folder.path.exists():
-        return None
-    with FileLock(folder.path / ".lock", timeout=SECONDS_FOR_THE_LAST_LIFE):
-        outcome = folder.read_outcome()
-        if outcome is not None and outcome.status in ENDED:
-            return outcome
-        if not folder.config.exists():
-            shutil.rmtree(folder.path)
-    return None
-
-
-def _tell_again(folder: RunFolder, report: Report) -> None:
-    """Reports what a run measured that ended unheard."""
-    for line in folder.read_metrics():
-        record = Record.from_plain(line)
-        if record.event == "epoch" and "val/loss" in record.values:
-            report(record)
+    if images is None:
+        images = _images(config.data.name, config.data.image_size, config.data.channels)
+    try:
+        return begin_or_resume(
+            Resolved(config, task.origins),
+            out=task.out,
+            name=task.key,
+            trial=task.trial,
+            session=Session("silent", on_eval, images=images),
+        ).outcome
+    except (KeyboardInterrupt, SystemExit):  # what a run raises when it is saved after a signal
+        outcome = RunFolder(task.out / task.key).read_outcome()
+        if outcome is None:
+            raise
+        return outcome
 
 
 @lru_cache(maxsize=1)

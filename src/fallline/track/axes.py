@@ -17,7 +17,7 @@ VAL_BATCH: Final = "val/batch"  # which batch a val/batch_loss is of, over all e
 
 def axis(record: Record) -> Axis:
     """The axis all values of a record stand over."""
-    if record.event == "epoch":
+    if record.event != "batch":
         return "epoch"
     return "val/batch" if VAL_BATCH in record.values else "step"
 
@@ -26,7 +26,7 @@ def place(record: Record) -> int:
     """Where on its axis a record stands."""
     if axis(record) == VAL_BATCH:
         return int(record.values[VAL_BATCH])
-    return record.epoch if record.event == "epoch" else record.step
+    return record.step if record.event == "batch" else record.epoch
 
 
 def drawn(record: Record) -> dict[str, float | str]:

@@ -48,7 +48,7 @@ class BarTracker:
         """Moves the bar; an epoch leaves its line."""
         self._step = max(self._step, record.step)
         self._values |= record.values
-        if record.event == "epoch" and "train/loss" in record.values:
+        if record.event == "epoch":
             self._print([wording.epoch_line(record)])
         if time.monotonic() - self._drawn_at >= SECONDS_BETWEEN_DRAWINGS:
             self._draw()

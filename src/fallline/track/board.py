@@ -7,9 +7,9 @@ import socket
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from fallline.errors import MissingExtra, RunError
+from fallline.errors import RunError
 from fallline.track.terminal import say
 
 LOOPBACK: Final = "127.0.0.1"
@@ -38,7 +38,8 @@ def board(path: str | Path, *, port: int = 6006, open_browser: bool = False) -> 
 
 def launch(path: str | Path, port: int) -> str:
     """Starts TensorBoard in the background of this process; returns its address."""
-    program = _program()
+    from tensorboard import program  # only now: it takes a second
+
     server = program.TensorBoard()
     chosen = port if port and _is_free(port) else 0
     server.configure(logdir=str(path), host=LOOPBACK, port=chosen, reload_interval=5.0)
@@ -54,14 +55,6 @@ def _check(path: Path) -> None:
             seen=seen,
             next="train something first (fallline train), or name the folder of your runs",
         )
-
-
-def _program() -> Any:
-    try:
-        from tensorboard import program
-    except ImportError as error:
-        raise MissingExtra("tensorboard", "tensorboard", "the board") from error
-    return program
 
 
 def _is_free(port: int) -> bool:

@@ -18,11 +18,15 @@ from fallline.track.tracker import RunStart, Tracker
 
 @dataclass(frozen=True)
 class Member:
-    """A tracker under its name; `required` ones end the run when they fail."""
+    """A tracker under its name; `required` ones end the run when they fail.
+
+    Pictures are drawn for those that take `pictures`.
+    """
 
     name: str
     tracker: Tracker
     required: bool = False
+    pictures: bool = False
 
 
 class Trackers:
@@ -47,6 +51,16 @@ class Trackers:
     def show(self, name: str, picture: np.ndarray, step: int) -> None:
         """Takes a picture, `uint8 (H, W, 3)`."""
         self._each(lambda tracker: tracker.show(name, picture, step))
+
+    def draw(self, name: str, drawn: Callable[[], np.ndarray], step: int) -> None:
+        """Has a picture drawn and takes it, if any member does; one that fails is passed over."""
+        if any(member.pictures for member in self._members):
+            try:
+                picture = drawn()
+            except Exception as error:  # whatever fails in there, the run is worth more
+                _warn(f"the picture {name}", error)
+            else:
+                self.show(name, picture, step)
 
     def finish(self, outcome: Outcome) -> None:
         """The run has ended."""
@@ -81,7 +95,7 @@ def open_trackers(start: RunStart, *, show: Show) -> Trackers:
 
 def _open(row: TrackerRow, start: RunStart) -> Member | None:
     try:
-        return Member(row.name, _opened(row, start), row.required)
+        return Member(row.name, _opened(row, start), row.required, row.pictures)
     except Exception as error:  # whatever fails in there, the training is worth more
         if row.required:
             raise

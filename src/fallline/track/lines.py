@@ -22,7 +22,7 @@ class LinesTracker:
 
     def log(self, record: Record) -> None:
         """Prints epochs."""
-        if record.event == "epoch" and "train/loss" in record.values:
+        if record.event == "epoch":
             say(wording.epoch_line(record))
 
     def show(self, name: str, picture: np.ndarray, step: int) -> None:

@@ -6,6 +6,7 @@ state shared with the caller's figures. Class names are drawn as they are, never
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ DOTS_PER_INCH: Final = 100
 MOST_NAMED: Final = 120  # classes; above, names would be smaller than a letter
 MOST_NUMBERED: Final = 20  # classes; above, numbers do not fit their cells
 LONGEST_NAME: Final = 20  # characters
+WIDEST_KEPT: Final = 96  # pixels of a mistake in the run folder
 LONGEST_CAPTION: Final = 14  # characters, beside the loss
 FONTS: Final = ["DejaVu Sans", "Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei"]
 INK, PALE, RIGHT, WRONG = "#1f2430", "#6b7280", "#1a7f4b", "#c2410c"
@@ -37,7 +39,7 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str) ->
     Returns `uint8 (H, W, 3)`. A cell's colour and number are its share of the row (percent): right
     answers blue, mistakes orange, whose colour grows with the root, so that rare ones show.
     """
-    with _drawing():
+    with drawing():
         return _confusion(
             np.asarray(matrix), [_short(name) for name in classes], _short(title, 90)
         )
@@ -63,8 +65,26 @@ def mistakes_picture(
     names = [_short(name, LONGEST_CAPTION) for name in classes]
     told = zip(true, predicted, losses, strict=True)
     captions = [(names[t], names[p], float(loss)) for t, p, loss in told]
-    with _drawing():
+    with drawing():
         return _mistakes(np.asarray(images), captions)
+
+
+def column(images: np.ndarray) -> bytes:
+    """The images `uint8 (n, H, W, C)` one below the other, as a PNG at most 96 pixels wide."""
+    from PIL import Image
+
+    count, height, width, channels = images.shape
+    pixels = images.reshape(count * height, width, channels)
+    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    if width > WIDEST_KEPT:
+        high = round(height * WIDEST_KEPT / width)
+        tiles = [picture.crop((0, i * height, width, (i + 1) * height)) for i in range(count)]
+        picture = Image.new(picture.mode, (WIDEST_KEPT, count * high))
+        for index, tile in enumerate(tiles):
+            picture.paste(tile.resize((WIDEST_KEPT, high)), (0, index * high))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -178,7 +198,7 @@ def _tile(axes: Any, image: np.ndarray, true: str, predicted: str, loss: float) 
 
 
 @contextmanager
-def _drawing() -> Iterator[None]:
+def drawing() -> Iterator[None]:
     """matplotlib with its own defaults: the user's style file may ask for LaTeX.
 
     A letter that no font has is drawn as a box. What matplotlib says about fonts (that it looks

@@ -16,8 +16,9 @@ class TrackerRow:
     """A row. `target` points to the class.
 
     `wanted` says whether a run has it, from the config's `track` section and the way to show
-    (bar, lines, quiet or json). A run cannot go on without a tracker that is `required`; it never
-    waits for one that is `detached`, which lives in a thread of its own.
+    (bar, lines, quiet, json or silent). A run cannot go on without a tracker that is `required`;
+    it never waits for one that is `detached`, which lives in a thread of its own. Pictures are
+    drawn for those that take `pictures`.
     """
 
     name: str
@@ -26,6 +27,7 @@ class TrackerRow:
     wanted: Wanted
     required: bool = False
     detached: bool = False
+    pictures: bool = False
 
 
 def _always(track: Mapping[str, Any], show: str) -> bool:
@@ -51,6 +53,7 @@ TRACKERS = Table(
             "curves, settings, pictures for `fallline board`; off by track.tensorboard=false",
             "fallline.track.tensorboard:TensorBoardTracker",
             lambda track, show: bool(track.get("tensorboard")),
+            pictures=True,
         ),
         TrackerRow(
             "wandb",
@@ -58,6 +61,7 @@ TRACKERS = Table(
             "fallline.track.wandb:WandbTracker",
             lambda track, show: track.get("wandb", "off") != "off",
             detached=True,
+            pictures=True,
         ),
         TrackerRow(
             "bar",

@@ -9,22 +9,16 @@ import contextlib
 import os
 import sys
 import time
-from typing import Final, Literal, Protocol, TextIO
+from collections.abc import Callable
+from typing import Final, Literal, TextIO
 
-Show = Literal["auto", "bar", "lines", "quiet", "json"]
+Show = Literal["auto", "bar", "lines", "quiet", "json", "silent"]
 SECONDS_BETWEEN_DRAWINGS: Final = 0.25  # the cores are for training
 SECONDS_BETWEEN_LINES: Final = 10.0
 BAR_CELLS: Final = 24
 
 
-class DrawProgress(Protocol):
-    """Told how far a long piece of work has come; what `data` calls while it reads."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` of `what` is behind us, in any unit; total 0: not known."""
-
-
-def settled(show: Show) -> Literal["bar", "lines", "quiet", "json"]:
+def settled(show: Show) -> Literal["bar", "lines", "quiet", "json", "silent"]:
     """The way to show that `auto` means here: a bar on a terminal, else lines."""
     if show != "auto":
         return show
@@ -57,10 +51,10 @@ def say(line: str) -> None:
         raise
 
 
-def drawn_progress(show: Show) -> DrawProgress:
+def drawn_progress(show: Show) -> Callable[[str, int, int], None]:
     """Draws the progress of downloads and decoding: a bar, or a line now and then, or nothing."""
     way = settled(show)
-    if way == "quiet":
+    if way in ("quiet", "silent"):
         return lambda what, done, total: None
     return _Bar() if way == "bar" else _SparseLines()
 

@@ -34,6 +34,11 @@ class RunStart:
         return self.folder.path.name
 
     @cached_property
+    def trial(self) -> Mapping[str, Any]:
+        """What the run is in a sweep or a comparison: trial.json; empty for other runs."""
+        return self.folder.read_trial() if self.folder.trial.exists() else {}
+
+    @cached_property
     def past(self) -> list[Record]:
         """What a resumed run had measured up to its checkpoint; nothing for a new run.
 

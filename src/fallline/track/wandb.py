@@ -17,12 +17,14 @@ import shlex
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from fallline.errors import MissingExtra
+from fallline.errors import MissingExtra, RunError
 from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.track import axes
@@ -87,13 +89,39 @@ class WandbTracker:
             self._run.define_metric(name, step_metric=axis)
 
 
+@dataclass(frozen=True)
+class Access:
+    """What W&B is asked with: the addresses of its API and its pages, the key, the entity."""
+
+    url: str
+    pages: str
+    key: str
+    entity: str | None
+
+
+def access() -> Access:
+    """How to reach W&B. Raises RunError, within seconds, where it cannot be used."""
+    wandb.setup(wandb.Settings(silent=True))
+    trouble = _trouble()
+    key = None if trouble else wandb.Api().api_key
+    if key is None:
+        raise RunError(
+            "W&B cannot be the controller of this sweep",
+            seen=trouble or "it is logged in to without an API key",
+            next="wandb login, and see that its server can be reached; or run the same file "
+            "without it: --on local",
+        )
+    settings = wandb.setup().settings
+    return Access(settings.base_url, settings.app_url, key, settings.entity)
+
+
 def _begin(start: RunStart) -> Any:
     """The run, online if that was asked for and works at once."""
     if start.config["track"]["wandb"] == "online":
         trouble = _trouble()
         if trouble is None:
             try:
-                run = _init(start, "online", run_id(start.folder))
+                run = _init(start, "online", _sweep(start).get("run") or run_id(start.folder))
                 tell(f"W&B: {run.url}")
                 return run
             except Exception as error:  # it raises errors of a dozen families here
@@ -104,24 +132,34 @@ def _begin(start: RunStart) -> Any:
 
 
 def _init(start: RunStart, mode: Literal["online", "offline"], identity: str) -> Any:
-    config = start.config
+    config, sweep = start.config, _sweep(start)
     return wandb.init(
         mode=mode,
         dir=str(start.folder.path),
         id=identity,
         name=start.name,
-        project=config["track"].get("wandb_project"),
+        entity=sweep.get("entity"),
+        project=sweep.get("project") or config["track"].get("wandb_project"),
         group=config["track"].get("wandb_group"),
         tags=_tags(start),
-        config=dict(config),
+        config={**config, **sweep.get("parameters", {})},  # under the names the sweep's file has
         resume="allow" if start.resumed_at is not None and mode == "online" else None,
         reinit="create_new",
-        settings=_settings(),
+        settings=_settings(sweep.get("sweep")),
     )
 
 
-def _settings() -> Any:
+def _sweep(start: RunStart) -> Mapping[str, Any]:
+    """What trial.json says of W&B's sweep that the run is one of; nothing for all others."""
+    found: Mapping[str, Any] = start.trial.get("wandb", {})
+    return found
+
+
+def _settings(sweep: str | None) -> Any:
+    """Without a sweep W&B's stop is SIGINT; with one it comes to the sweep's agents."""
     return wandb.Settings(
+        sweep_id=sweep,
+        stop_fn=(lambda: None) if sweep else None,
         silent=True,
         console="off",
         save_code=False,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,10 +16,12 @@ from fallline.config import AugmentConfig, RunConfig
 from fallline.data import ImageSet, Split, hold_out
 from fallline.data.augment import Augment
 from fallline.data.batches import Batches
+from fallline.data.table import DATA
 from fallline.errors import ConfigError
 from fallline.models.table import MODELS
 from fallline.optim.build import build as build_optimizer
 from fallline.optim.ema import EMA
+from fallline.optim.row import ROLES
 from fallline.optim.schedule import factor
 from fallline.optim.table import row as optimizer_row
 from fallline.registry import load
@@ -77,14 +80,23 @@ class Job:
     @contextmanager
     def judged_weights(self) -> Iterator[None]:
         """The model holds the weights it is judged by: averaged ones where there are any."""
-        with self.ema.applied() if self.ema else nullcontext():
-            if self.averages:
-                self.optimizer.eval()  # type: ignore[attr-defined]
-            try:
-                yield
-            finally:
-                if self.averages:
-                    self.optimizer.train()  # type: ignore[attr-defined]
+        with self.ema.applied() if self.ema else self._averaged_by_the_optimizer():
+            yield
+
+    @contextmanager
+    def _averaged_by_the_optimizer(self) -> Iterator[None]:
+        """Its own switch there and back rounds: the weights are put back to the bit."""
+        if not self.averages:
+            yield
+            return
+        live = [p.detach() for p in self.model.parameters()]
+        own = [weight.clone() for weight in live]
+        self.optimizer.eval()  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            self.optimizer.train()  # type: ignore[attr-defined]
+            torch._foreach_copy_(live, own)
 
 
 def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
@@ -101,8 +113,18 @@ def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
             "threads": set_threads(config.train.threads),
         }
     )
-    data = config.data.model_copy(update={"augment": _settled_augment(config, images)})
+    data = config.data.model_copy(
+        update={
+            "name": _from_anywhere(config.data.name),
+            "augment": _settled_augment(config, images),
+        }
+    )
     return config.model_copy(update={"data": data, "train": train})
+
+
+def _from_anywhere(name: str) -> str:
+    """A row's name, or a path that means the same in another working directory."""
+    return name if name in DATA else os.path.abspath(os.path.expanduser(name))
 
 
 def _settled_augment(config: RunConfig, images: ImageSet) -> AugmentConfig:
@@ -150,7 +172,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     if fresh and MODELS[config.model.name].calibrates:
         model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
-    loss = LOSSES[train.loss]
+    loss = LOSSES[train.loss].value
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
@@ -215,7 +237,7 @@ def _optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
         lr=optim.lr,
         weight_decay=optim.weight_decay,
         decay_norm_and_bias=optim.decay_norm_and_bias,
-        lr_scale=optim.lr_scale,
+        lr_scale={role: getattr(optim.lr_scale, role) for role in ROLES},
         options=optim.options,
     )
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from fallline.config import RunConfig
 from fallline.data import ImageSet, Split
 from fallline.data.batches import Batches, Normalize
 from fallline.data.decode import Plan, decode
@@ -22,6 +21,8 @@ from fallline.training.assemble import build_model
 from fallline.training.device import pick_device
 from fallline.training.evaluate import Evaluation, evaluate
 from fallline.training.losses import LOSSES
+from fallline.training.resolve import read_config
+from fallline.training.state import judged_weights
 
 
 @dataclass(frozen=True)
@@ -43,29 +44,34 @@ class Classifier:
     def __init__(self, path: str | Path, *, device: str = "auto") -> None:
         folder = RunFolder.open(path)
         facts = folder.read_environment()["data"]
-        self.config = RunConfig.model_validate(folder.read_config())
+        self.config = read_config(folder)
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
         self.mean, self.std = tuple(facts["mean"]), tuple(facts["std"])
+        self.fingerprint: str = facts["fingerprint"]
         self.device = pick_device(device)
+        self._loss = LOSSES[self.config.train.loss]
+        self._normalize = Normalize(
+            self.mean, self.std, (*self.shape[1:], self.shape[0]), self.device, torch.float32
+        )
         self.model = self._load(folder)
 
     def predict(self, files: Sequence[str | Path]) -> list[Prediction]:
         """Classifies image files. Raises DataError naming those that are no images."""
         channels, height, width = self.shape
-        chunk = decode([Path(file) for file in files], Plan((height, width), channels))
-        if chunk.faults:
-            named = [f"{files[at]}: {why}" for at, why in chunk.faults.items()]
-            raise DataError("cannot read the image", seen="\n        ".join(named))
-        normalize = Normalize(
-            self.mean, self.std, (height, width, channels), self.device, torch.float32
-        )
-        with torch.inference_mode():
-            logits = self.model(normalize(torch.from_numpy(chunk.pixels).to(self.device)))
-        return [
-            self._prediction(str(file), row)
-            for file, row in zip(files, logits.softmax(dim=1).cpu().numpy(), strict=True)
-        ]
+        plan = Plan((height, width), channels)
+        at_once = self.config.train.eval_batch_size
+        predictions: list[Prediction] = []
+        faults: list[str] = []
+        for start in range(0, len(files), at_once):
+            part = files[start : start + at_once]
+            chunk = decode([Path(file) for file in part], plan)
+            faults += [f"{part[at]}: {why}" for at, why in chunk.faults.items()]
+            if not faults:
+                predictions += map(self._prediction, part, self._probabilities(chunk.pixels))
+        if faults:
+            raise DataError("cannot read the image", seen="\n        ".join(faults))
+        return predictions
 
     def evaluate(self, images: ImageSet, split: Split, *, tta: str = "off") -> Evaluation:
         """Scores a split of an image set with the same classes. Raises DataError for others."""
@@ -88,21 +94,26 @@ class Classifier:
             device=self.device,
             dtype=torch.float32,
         )
-        loss = partial(LOSSES[self.config.train.loss], smoothing=0.0, reduction="none")
+        loss = partial(self._loss.value, smoothing=0.0, reduction="none")
         plain = partial(torch.autocast, self.device.type, enabled=False)
         return evaluate(self.model, batches.epoch(0), loss, autocast=plain, tta=tta)
 
     def _load(self, folder: RunFolder) -> nn.Module:
         state = checkpoint.load_latest(folder.checkpoints).state
         model: nn.Module = build_model(self.config, self.shape, len(self.classes))
-        averaged = state["ema"]["mean"] if state["ema"] else {}
-        model.load_state_dict({**state["model"], **averaged})
+        model.load_state_dict(judged_weights(state))
         return model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
-    def _prediction(self, file: str, probabilities: np.ndarray) -> Prediction:
+    def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Of each class, (B, classes), for uint8 (B, H, W, C)."""
+        with torch.inference_mode():
+            logits = self.model(self._normalize(torch.from_numpy(pixels).to(self.device)))
+            return self._loss.probabilities(logits).cpu().numpy()
+
+    def _prediction(self, file: str | Path, probabilities: np.ndarray) -> Prediction:
         order = np.argsort(-probabilities, kind="stable")
         return Prediction(
-            file,
+            str(file),
             tuple(self.classes[at] for at in order),
             tuple(float(probabilities[at]) for at in order),
         )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
-import numpy as np
-
 from fallline.data import Split
+from fallline.predictions import Predictions
 from fallline.records import Record, RunFolder
 from fallline.storage import write_atomically
-from fallline.track.tracker import Tracker
+from fallline.track.fanout import Trackers
+from fallline.track.pictures import column, confusion_picture, mistakes_picture
 from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation
 from fallline.training.progress import Progress
 from fallline.training.watch import evaluate_on
-
-MISTAKES_SHOWN = 24
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Verdict:
 
 
 def conclude(
-    job: Job, progress: Progress, val: Evaluation, folder: RunFolder, tracker: Tracker
+    job: Job, progress: Progress, val: Evaluation, folder: RunFolder, trackers: Trackers
 ) -> Verdict:
     """Touches test once if the config says so, keeps the predictions, shows the mistakes.
 
@@ -37,26 +34,16 @@ def conclude(
     test = None
     if job.feeds.test is not None and job.config.data.test_at_end:
         test = evaluate_on(job, job.feeds.test, final=True)
-        tracker.log(_test_record(job, progress, test))
+        trackers.log(_test_record(job, progress, test))
     scored, split = (val, job.splits.val) if test is None else (test, job.splits.test)
     assert split is not None
     word = "val" if test is None else "test"
-    _keep_predictions(folder, split, scored, word)
+    answers = Predictions(word, split.rows, split.targets, scored.predicted, scored.losses)
+    answers.write(folder.predictions)
+    _keep_mistakes(folder, split, answers)
     if job.config.track.pictures:
-        _show(job, split, scored, word, progress.step, tracker)
+        _show(job, split, answers, progress.step, trackers)
     return Verdict(val, test)
-
-
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts `int64 (K, K)`: row the true class, column the predicted one."""
-    cells = np.bincount(labels * classes + predicted, minlength=classes * classes)
-    return cells.reshape(classes, classes)
-
-
-def worst_mistakes(labels: np.ndarray, scored: Evaluation, most: int) -> np.ndarray:
-    """Positions `int64 (n,)` of the wrong predictions with the largest loss, worst first."""
-    wrong = np.flatnonzero(scored.predicted != labels)
-    return wrong[np.argsort(-scored.losses[wrong], kind="stable")[:most]]
 
 
 def _test_record(job: Job, progress: Progress, test: Evaluation) -> Record:
@@ -64,33 +51,24 @@ def _test_record(job: Job, progress: Progress, test: Evaluation) -> Record:
     if test.accuracy_tta is not None:
         values["test/accuracy_tta"] = test.accuracy_tta
     epoch = -(-progress.step // job.steps_per_epoch)
-    return Record("epoch", progress.step, epoch, progress.clock.read(), values)
+    return Record("test", progress.step, epoch, progress.clock.read(), values)
 
 
-def _keep_predictions(folder: RunFolder, split: Split, scored: Evaluation, word: str) -> None:
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        split=np.array(word),
-        rows=split.rows,
-        labels=split.targets,
-        predicted=scored.predicted,
-        losses=scored.losses,
-    )
-    write_atomically(folder.predictions, buffer.getvalue())
+def _keep_mistakes(folder: RunFolder, split: Split, answers: Predictions) -> None:
+    """Keeps the pixels of the worst mistakes, for reports: they read run folders only."""
+    worst = answers.worst()
+    if len(worst):
+        write_atomically(folder.mistakes, column(split.images[split.rows[worst]]))
 
 
-def _show(
-    job: Job, split: Split, scored: Evaluation, word: str, step: int, tracker: Tracker
-) -> None:
-    from fallline.track.pictures import confusion_picture, mistakes_picture  # loads matplotlib
-
-    classes, labels = job.images.classes, split.targets
-    matrix = confusion(labels, scored.predicted, len(classes))
-    title = f"{job.images.name}: {scored.accuracy:.2%} of {len(labels):,} {word} images right"
-    tracker.show(f"confusion/{word}", confusion_picture(matrix, classes, title), step)
-    worst = worst_mistakes(labels, scored, MISTAKES_SHOWN)
+def _show(job: Job, split: Split, answers: Predictions, step: int, trackers: Trackers) -> None:
+    word, classes = answers.split, job.images.classes
+    right, count = (answers.predicted == answers.labels).mean(), len(answers.labels)
+    matrix = answers.confusion(len(classes))
+    title = f"{job.images.name}: {right:.2%} of {count:,} {word} images right"
+    trackers.draw(f"confusion/{word}", lambda: confusion_picture(matrix, classes, title), step)
+    worst = answers.worst()
     if len(worst):
         images = split.images[split.rows[worst]]
-        chosen = labels[worst], scored.predicted[worst], scored.losses[worst]
-        tracker.show(f"mistakes/{word}", mistakes_picture(images, *chosen, classes), step)
+        chosen = answers.labels[worst], answers.predicted[worst], answers.losses[worst]
+        trackers.draw(f"mistakes/{word}", lambda: mistakes_picture(images, *chosen, classes), step)

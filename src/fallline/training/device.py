@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from pathlib import Path
 
 import torch
 
+from fallline.cores import usable_cores
 from fallline.errors import DeviceError
 
 
@@ -41,8 +41,7 @@ def pick_precision(wanted: str, device: torch.device) -> str:
 
 def set_threads(wanted: int) -> int:
     """Sets how many threads torch computes with on the CPU; 0: one per core we may use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = wanted or usable or 1
+    threads = wanted or usable_cores()
     torch.set_num_threads(threads)
     return threads
 

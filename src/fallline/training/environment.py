@@ -22,6 +22,20 @@ _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 def describe(job: Job, origins: dict[str, str]) -> dict[str, Any]:
     """Versions, device, CPU flags, data, command and where each setting came from."""
+    return _sitting(job) | {
+        "data": _data(job),
+        "parameters": sum(p.numel() for p in job.model.parameters()),
+        "origins": origins,
+    }
+
+
+def describe_again(job: Job, before: dict[str, Any]) -> dict[str, Any]:
+    """What was told of a run before, and versions, device and command of one that goes on."""
+    return before | {"resumed": [*before.get("resumed", []), _sitting(job)]}
+
+
+def _sitting(job: Job) -> dict[str, Any]:
+    flags = cpu_flags()
     return {
         "versions": {"python": platform.python_version(), **_versions()},
         "platform": platform.platform(),
@@ -29,12 +43,9 @@ def describe(job: Job, origins: dict[str, str]) -> dict[str, Any]:
         "device_name": device_name(job.device),
         "precision": job.config.train.precision,
         "threads": torch.get_num_threads(),
-        "cpu_flags": [flag for flag in _FLAGS if flag in cpu_flags()],
+        "cpu_flags": [flag for flag in _FLAGS if flag in flags],
         "command": shlex.join(sys.argv),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "data": _data(job),
-        "parameters": sum(p.numel() for p in job.model.parameters()),
-        "origins": origins,
     }
 
 

@@ -30,7 +30,7 @@ def fit(job: Job, progress: Progress, watch: Watch) -> None:
                     raise Diverged(f"{stop.reason} at step {progress.step + 1}") from None
                 if job.ema:
                     job.ema.update()
-                progress.count(len(batch.targets), loss, right)
+                progress.count(len(batch.targets), job.step.gradients, loss, right)
                 if measure:
                     watch.batch(loss, job.step.grad_norm)
                 if progress.step % job.steps_per_epoch == 0 or progress.step == job.total_steps:

@@ -76,9 +76,10 @@ class Progress:
     """Counters of a training and the sums of the epoch under way; sums stay on the device.
 
     Attributes:
-        clock, wall: seconds of training, and of everything since the run began.
+        clock, wall: seconds of training, and of everything from its first step on.
         step: steps done.
         images_seen: training images used, repetitions counted.
+        gradients: forward-backward passes done.
         epoch_images: of these, in the epoch under way.
         val_loss, val_accuracy: of the last evaluation; accuracies are fractions.
         best_val_accuracy: of all evaluations.
@@ -88,7 +89,7 @@ class Progress:
     def __init__(self, device: torch.device) -> None:
         self.clock, self.wall = Clock(device), Stopwatch()
         self.wall.start()
-        self.step = self.images_seen = self.epoch_images = 0
+        self.step = self.images_seen = self.gradients = self.epoch_images = 0
         self.val_loss: float | None = None
         self.val_accuracy: float | None = None
         self.best_val_accuracy: float | None = None
@@ -97,9 +98,10 @@ class Progress:
         self._loss_sum = torch.zeros((), dtype=precise, device=device)
         self._right = torch.zeros((), dtype=torch.int64, device=device)
 
-    def count(self, images: int, loss: Tensor, right: Tensor) -> None:
-        """Takes in one step: its batch's mean loss and count of right answers."""
+    def count(self, images: int, gradients: int, loss: Tensor, right: Tensor) -> None:
+        """Takes in one step: its passes, its batch's mean loss and count of right answers."""
         self.step += 1
+        self.gradients += gradients
         self.images_seen += images
         self.epoch_images += images
         self._loss_sum += loss * images
@@ -122,7 +124,7 @@ class Progress:
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors."""
         return {
-            "counts": (self.step, self.images_seen, self.epoch_images),
+            "counts": (self.step, self.images_seen, self.gradients, self.epoch_images),
             "scores": (self.val_loss, self.val_accuracy, self.best_val_accuracy),
             "grad_norm": self.grad_norm,
             "sums": (self._loss_sum.cpu(), self._right.cpu()),
@@ -131,7 +133,7 @@ class Progress:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a state."""
-        self.step, self.images_seen, self.epoch_images = state["counts"]
+        self.step, self.images_seen, self.gradients, self.epoch_images = state["counts"]
         self.val_loss, self.val_accuracy, self.best_val_accuracy = state["scores"]
         self.grad_norm = state["grad_norm"]
         self._loss_sum.copy_(state["sums"][0])

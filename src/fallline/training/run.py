@@ -1,38 +1,38 @@
-"""One run, from settings to a finished folder: `train` begins one, `resume` goes on with one."""
+"""One run, from settings to a finished folder: begun by `train`, gone on with by `resume`."""
 
 from __future__ import annotations
 
 import json
 import secrets
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from fallline.config import RunConfig
-from fallline.data import ImageSet
-from fallline.errors import Interrupted, RunError, Status, Stop
-from fallline.records import Outcome, RunFolder
+from fallline.errors import Pruned, RunError, Status, Stop
+from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
 from fallline.track.terminal import Show, drawn_progress, tell
-from fallline.track.tracker import RunStart, Tracker
+from fallline.track.tracker import RunStart
 from fallline.training import checkpoint
 from fallline.training.assemble import Job, assemble, settle, split
+from fallline.training.claim import claimed
 from fallline.training.conclude import Verdict, conclude
-from fallline.training.environment import describe
+from fallline.training.environment import describe, describe_again
 from fallline.training.fit import fit
 from fallline.training.images import load_images, load_or_fall_back
 from fallline.training.progress import Progress
-from fallline.training.resolve import Layer, Resolved, preset_layer, resolve
-from fallline.training.signals import stop_on_signals
-from fallline.training.state import restore
+from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
+from fallline.training.session import Session
+from fallline.training.state import config_digest, restore
 from fallline.training.watch import OnEval, Watch
+
+ENDED: tuple[Status, ...] = ("completed", "diverged", "pruned")
+SECONDS_FOR_THE_LAST_LIFE = 60.0  # to save and leave, when whoever started it was killed
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def train(
         settings: fields by dotted key or short name, e.g. {"optimizer": "adamw", "lr": 1e-3}.
         out: the folder that gets the run folder.
         name: the run folder's name; by default from time, model and optimizer.
-        show: what to print: auto, bar, lines, quiet or json.
+        show: what to print: auto, bar, lines, quiet, json or silent.
         on_eval: called with each evaluated epoch's record; raises `Pruned` to end the run.
 
     Returns the run; a loss that is not finite ends it with the outcome `diverged`.
@@ -84,47 +84,57 @@ def train(
     """
     layers = [preset_layer(preset), Layer("settings", settings or {})]
     layers += [Layer("data", {"data": str(data)})] if data is not None else []
-    return begin(resolve(layers), out=out, name=name, show=show, on_eval=on_eval)
+    return begin(resolve(layers), out=out, name=name, session=Session(show, on_eval))
 
 
 def begin(
     resolved: Resolved,
     *,
-    images: ImageSet | None = None,
-    trial: Mapping[str, Any] | None = None,
     out: str | Path = "runs",
     name: str | None = None,
-    show: Show = "auto",
-    on_eval: OnEval | None = None,
+    trial: Mapping[str, Any] | None = None,
+    session: Session = Session(),  # noqa: B008  it is frozen
 ) -> Run:
     """What `train` does, from settings that are resolved already.
 
-    Args beside `train`'s:
-        images: the images, where the caller has them open.
-        trial: the content of trial.json, where the run is one of a sweep or a comparison.
+    `trial` is the content of trial.json, where the run is one of a sweep or a comparison.
     """
-    if images is None:
-        resolved, images = load_or_fall_back(resolved, drawn_progress(show))
-    splits = split(resolved.config, images)
-    config = settle(resolved.config, images, len(splits.train))
-    folder = RunFolder.create(Path(out), name or _default_name(config))
-    with _locked(folder):
-        job = assemble(config, images, splits, fresh=True)
-        environment = describe(job, dict(resolved.origins))
-        write_atomically(folder.environment, json.dumps(environment, indent=2) + "\n")
-        if trial is not None:
-            write_atomically(folder.trial, json.dumps(dict(trial), indent=2) + "\n")
-        write_atomically(folder.config, config.model_dump_json(indent=2) + "\n")  # now it is a run
-        return _carry_out(job, Progress(job.device), folder, environment, show, on_eval)
+    folder = RunFolder.named(out, name or _default_name(resolved.config))
+    with claimed(folder):
+        if folder.config.exists():
+            raise RunError(
+                "the run folder exists already",
+                seen=str(folder.path),
+                next=f"choose another --name, or go on with it: fallline resume {folder.path}",
+            )
+        return _start(resolved, folder, trial, session)
 
 
-def resume(
-    path: str | Path,
+def begin_or_resume(
+    resolved: Resolved,
     *,
-    images: ImageSet | None = None,
-    show: Show = "auto",
-    on_eval: OnEval | None = None,
+    out: str | Path,
+    name: str,
+    trial: Mapping[str, Any] | None = None,
+    session: Session = Session(),  # noqa: B008  it is frozen
 ) -> Run:
+    """The run of that folder, whatever an earlier life left there.
+
+    A run that ended is returned as it is, after `on_eval` was told its evaluations; one that was
+    stopped or killed goes on; one that had not become a run begins.
+    """
+    folder = RunFolder.named(out, name)
+    with claimed(folder, wait=SECONDS_FOR_THE_LAST_LIFE):
+        outcome = folder.read_outcome()
+        if outcome is not None and outcome.status in ENDED:
+            _tell_again(folder, session.on_eval)
+            return Run(folder, read_config(folder), outcome)
+        if folder.config.exists():
+            return _go_on(folder, session)
+        return _start(resolved, folder, trial, session)
+
+
+def resume(path: str | Path, *, show: Show = "auto", on_eval: OnEval | None = None) -> Run:
     """Goes on with a run after any kind of stop, from its last whole checkpoint.
 
     On a CPU with the same number of threads it ends with the weights and measurements of a run
@@ -132,40 +142,22 @@ def resume(
     first. Raises RunError for a run that is complete or diverged, and what `train` raises.
     """
     folder = RunFolder.open(path)
-    with _locked(folder):
+    with claimed(folder):
         _refuse_ended(folder)
-        config = RunConfig.model_validate(folder.read_config())
-        images = images or load_images(config.data, drawn_progress(show))
-        state = _last_state(folder, show)
-        job = assemble(config, images, split(config, images), fresh=state is None)
-        progress = Progress(job.device)
-        if state is not None:
-            restore(job, progress, state)
-        checkpoint.drop_after(folder.checkpoints, progress.step + 1)
-        return _carry_out(job, progress, folder, folder.read_environment(), show, on_eval)
+        return _go_on(folder, Session(show, on_eval))
 
 
 def _default_name(config: RunConfig) -> str:
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return f"{now}-{config.model.name}-{config.optim.name}-{secrets.token_hex(2)}"
+    return f"{now}-{config.model.name}-{config.optim.name}-{secrets.token_hex(4)}"
 
 
-@contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """Two processes must not go on with one run."""
-    lock = FileLock(folder.path / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            "the run is under way in another process",
-            seen=str(folder.path),
-            next="wait for it, or stop it first",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _tell_again(folder: RunFolder, on_eval: OnEval | None) -> None:
+    """Tells what a run was evaluated to that has ended: no verdict changes that."""
+    for record in map(Record.from_plain, folder.read_metrics()):
+        if on_eval is not None and record.is_evaluation:
+            with suppress(Pruned):
+                on_eval(record)
 
 
 def _refuse_ended(folder: RunFolder) -> None:
@@ -178,7 +170,38 @@ def _refuse_ended(folder: RunFolder) -> None:
         )
 
 
-def _last_state(folder: RunFolder, show: Show) -> dict[str, Any] | None:
+def _start(
+    resolved: Resolved, folder: RunFolder, trial: Mapping[str, Any] | None, session: Session
+) -> Run:
+    images = session.images
+    if images is None:
+        resolved, images = load_or_fall_back(resolved, drawn_progress(session.show))
+    splits = split(resolved.config, images)
+    config = settle(resolved.config, images, len(splits.train))
+    job = assemble(config, images, splits, fresh=True)
+    environment = describe(job, dict(resolved.origins))
+    _write(folder.environment, environment)
+    if trial is not None:
+        _write(folder.trial, trial)
+    _write(folder.config, config.model_dump(mode="json"))  # now it is a run
+    return _carry_out(job, Progress(job.device), folder, environment, session)
+
+
+def _go_on(folder: RunFolder, session: Session) -> Run:
+    config = read_config(folder)
+    images = session.images or load_images(config.data, drawn_progress(session.show))
+    state = _last_state(folder)
+    job = assemble(config, images, split(config, images), fresh=state is None)
+    progress = Progress(job.device)
+    if state is not None:
+        restore(job, progress, state, config_digest(folder))
+    checkpoint.drop_after(folder.checkpoints, progress.step + 1)
+    environment = describe_again(job, folder.read_environment())
+    _write(folder.environment, environment)
+    return _carry_out(job, progress, folder, environment, session)
+
+
+def _last_state(folder: RunFolder) -> dict[str, Any] | None:
     """The last checkpoint's state; None where the run was stopped before its first."""
     if not checkpoint.list_checkpoints(folder.checkpoints):
         return None
@@ -188,13 +211,16 @@ def _last_state(folder: RunFolder, show: Show) -> dict[str, Any] | None:
     return loaded.state
 
 
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_atomically(path, json.dumps(dict(content), indent=2) + "\n")
+
+
 def _carry_out(
     job: Job,
     progress: Progress,
     folder: RunFolder,
     environment: dict[str, Any],
-    show: Show,
-    on_eval: OnEval | None,
+    session: Session,
 ) -> Run:
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
     folder.outcome.unlink(missing_ok=True)
@@ -206,33 +232,31 @@ def _carry_out(
         steps_per_epoch=job.steps_per_epoch,
         resumed_at=progress.step if folder.metrics.exists() else None,
     )
-    trackers = open_trackers(start, show=show)
-    stop, verdict = None, None
-    with stop_on_signals() as stopping:
-        watch = Watch(job, progress, folder, trackers, stopping, on_eval)
+    status: Status = "completed"
+    reason, verdict = "reached its last step", None
+    with session.stop_request() as stopping:
+        trackers = open_trackers(start, show=session.show)
+        watch = Watch(job, progress, folder, trackers, stopping, session.on_eval)
         try:
             watch.recall(start.past)
             fit(job, progress, watch)
-            watch.save()
+            watch.end()
             verdict = conclude(job, progress, watch.last_evaluation(), folder, trackers)
-        except Stop as raised:
-            stop = raised
-        except Exception as error:
+        except Stop as stop:
+            status, reason = stop.status, stop.reason
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "interrupted"
             reason = f"{type(error).__name__}: {error}"
-            _end(folder, trackers, _outcome("failed", reason, job, progress, None))
             raise
-    reason = stop.reason if stop else "reached its last step"
-    outcome = _outcome(stop.status if stop else "completed", reason, job, progress, verdict)
-    _end(folder, trackers, outcome)
-    if isinstance(stop, Interrupted):
-        raise KeyboardInterrupt if stop.signum == signal.SIGINT else SystemExit(128 + stop.signum)
+        finally:
+            outcome = _outcome(status, reason, job, progress, verdict)
+            trackers.finish(outcome)
+            if status in ENDED and not job.config.train.keep_weights:
+                checkpoint.drop_after(folder.checkpoints, 0)
+            folder.write_outcome(outcome)  # last: it says that nothing more will change
+    if session.stopping is None:
+        stopping.obey()
     return Run(folder, job.config, outcome)
-
-
-def _end(folder: RunFolder, tracker: Tracker, outcome: Outcome) -> None:
-    """Trackers first: the outcome's file says that nothing more will change."""
-    tracker.finish(outcome)
-    folder.write_outcome(outcome)
 
 
 def _outcome(
@@ -251,6 +275,7 @@ def _outcome(
         train_seconds=progress.clock.read(),
         wall_seconds=progress.wall.read(),
         images_seen=progress.images_seen,
+        gradients=progress.gradients,
         val_loss=progress.val_loss,
         val_accuracy=progress.val_accuracy,
         best_val_accuracy=progress.best_val_accuracy,

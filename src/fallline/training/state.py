@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from typing import Any
 
 import torch
 
-from fallline.config import RunConfig
 from fallline.errors import CheckpointError
+from fallline.records import RunFolder
 from fallline.training.assemble import Job
 from fallline.training.progress import Progress
 
+FORMAT = 1
+_BESIDE_THE_WEIGHTS = ("checkpoint_seconds", "keep_weights")
 
-def state_of(job: Job, progress: Progress) -> dict[str, Any]:
-    """All that the rest of the run depends on, as tensors and plain values."""
+
+def state_of(job: Job, progress: Progress, digest: str) -> dict[str, Any]:
+    """All that the rest of the run depends on, as tensors and plain values.
+
+    `digest` is that of the run's config.
+    """
     return {
-        "format": 1,
+        "format": FORMAT,
         "model": job.model.state_dict(),
+        "judged": _judged(job),
         "optimizer": job.optimizer.state_dict(),
         "ema": job.ema.state_dict() if job.ema else None,
         "progress": progress.state_dict(),
-        "random": _random_state(),
-        "config": config_digest(job.config),
+        "random": _random_state(job.device),
+        "config": digest,
         "fingerprint": job.images.fingerprint,
     }
 
 
-def restore(job: Job, progress: Progress, state: dict[str, Any]) -> None:
+def judged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Of a checkpoint's state, the weights its run is judged by: averaged where there are any."""
+    averaged = state["ema"]["mean"] if state["ema"] else state["judged"]
+    return {**state["model"], **averaged}
+
+
+def restore(job: Job, progress: Progress, state: dict[str, Any], digest: str) -> None:
     """Puts a job where a checkpoint's state left it. Raises CheckpointError if it is another's."""
+    if state.get("format") != FORMAT:
+        raise CheckpointError(
+            "the checkpoint is of another version of fallline",
+            seen=f"format {state.get('format')}, not {FORMAT}",
+            next="go on with the version in environment.json, or start a new run",
+        )
     for what, here in (
-        ("config", config_digest(job.config)),
+        ("config", digest),
         ("fingerprint", job.images.fingerprint),
     ):
         if state[what] != here:
@@ -46,22 +66,35 @@ def restore(job: Job, progress: Progress, state: dict[str, Any]) -> None:
     if job.ema:
         job.ema.load_state_dict(state["ema"])
     progress.load_state_dict(state["progress"])
-    _set_random_state(state["random"])
+    _set_random_state(state["random"], job.device)
 
 
-def config_digest(config: RunConfig) -> str:
-    """A digest of all settings that bear on weights; where measurements go does not."""
-    text = config.model_dump_json(exclude={"track": True, "train": {"checkpoint_seconds"}})
-    return hashlib.sha256(text.encode()).hexdigest()
+def config_digest(folder: RunFolder) -> str:
+    """A digest of all settings that bear on weights; where measurements go does not.
+
+    It is of config.json as it was written: a setting that a later version adds does not change it.
+    """
+    config = folder.read_config()
+    train = {k: v for k, v in config.get("train", {}).items() if k not in _BESIDE_THE_WEIGHTS}
+    bearing = {k: v for k, v in config.items() if k != "track"} | {"train": train}
+    return hashlib.sha256(json.dumps(bearing, sort_keys=True).encode()).hexdigest()
 
 
-def _random_state() -> dict[str, Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"torch": torch.get_rng_state(), "cuda": cuda, "python": random.getstate()}
+def _judged(job: Job) -> dict[str, torch.Tensor]:
+    """The weights that the optimizer averages, which are nowhere in its state as such."""
+    if not job.averages:
+        return {}
+    with job.judged_weights():
+        return {name: p.detach().clone() for name, p in job.model.named_parameters()}
 
 
-def _set_random_state(state: dict[str, Any]) -> None:
+def _random_state(device: torch.device) -> dict[str, Any]:
+    own = torch.get_device_module(device).get_rng_state() if device.type != "cpu" else None
+    return {"torch": torch.get_rng_state(), "device": own, "python": random.getstate()}
+
+
+def _set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["device"] is not None and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(state["device"])
     random.setstate(state["python"])

@@ -43,14 +43,18 @@ class Step:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.on_cpu = self.parameters[0].device.type == "cpu"
         self.grad_norm: Tensor | None = None
+        self.gradients = 0
 
     def __call__(self, inputs: Tensor, targets: Tensor, *, measure: bool) -> tuple[Tensor, Tensor]:
         """Steps once; the batch's mean loss and count of right answers, still on the device.
 
-        `measure` also leaves the gradient's norm in `grad_norm`. Raises Diverged before any
-        weight has changed if the loss (on a CPU; elsewhere the caller looks later) is not finite.
+        Leaves in `gradients` how many were computed, with `measure` the first one's norm in
+        `grad_norm`. Raises Diverged before any
+        weight has changed if the loss, or a norm that is computed anyway, is not finite (on a CPU;
+        elsewhere the caller looks later).
         """
         first: list[Tensor] = []
+        self.gradients = 0
 
         def closure() -> Tensor:
             self.optimizer.zero_grad(set_to_none=True)
@@ -58,9 +62,12 @@ class Step:
                 logits = self.model(inputs)
             loss = self.loss(logits.float(), targets)
             loss.backward()  # type: ignore[no-untyped-call]
+            self.gradients += 1
             if self.on_cpu and not math.isfinite(loss.item()):
                 raise Diverged(f"the loss is {loss.item()}")
             norm = self._clip_or_measure(measure and not first)
+            if self.on_cpu and norm is not None and not math.isfinite(norm.item()):
+                raise Diverged(f"the norm of the gradient is {norm.item()}")
             if not first:
                 self.grad_norm = norm
                 first.extend((loss.detach(), count_right(logits.detach(), targets)))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fallline.data.batches import Batches
-from fallline.errors import Diverged, Interrupted
+from fallline.errors import Diverged, Interrupted, Pruned
 from fallline.records import Record, RunFolder
 from fallline.track.tracker import Tracker
 from fallline.training import checkpoint
@@ -20,7 +21,7 @@ from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation, evaluate
 from fallline.training.progress import Progress
 from fallline.training.signals import StopRequest
-from fallline.training.state import state_of
+from fallline.training.state import config_digest, state_of
 from fallline.training.step import norm_of
 
 OnEval = Callable[[Record], None]
@@ -46,9 +47,9 @@ class Watch:
         progress: how far it has come.
         folder: where checkpoints go.
         tracker: where measurements go.
-        stopping: whether a signal asked to stop.
+        stopping: whether somebody asked to stop.
         on_eval: called with the record of every evaluated epoch, of a resumed run the past ones
-            first; may raise Pruned.
+            first; may raise Pruned, which after the last step has no meaning.
     """
 
     def __init__(
@@ -68,11 +69,10 @@ class Watch:
         self._speed_from = progress.images_seen, progress.clock.read()
         self._speed = math.nan
 
-    def recall(self, past: Sequence[Record]) -> None:
+    def recall(self, past: Iterable[Record]) -> None:
         """Tells whoever watches what a resumed run was evaluated to before. May raise Pruned."""
         for record in past:
-            if self.on_eval and "val/loss" in record.values:
-                self.on_eval(record)
+            self._tell(record)
 
     def batch(self, loss: Tensor, grad_norm: Tensor | None) -> None:
         """Notes a batch's measurements; they are read from the device some times a second."""
@@ -90,34 +90,60 @@ class Watch:
                 values |= self._evaluate()
             record = self._record("epoch", values)
             self.tracker.log(record)
-            if self.on_eval and "val/loss" in values:
-                self.on_eval(record)
+            self._tell(record)
 
     def save_or_stop_if_due(self) -> None:
         """Saves when the time has come. Raises Interrupted, after saving, if asked to stop."""
-        stop = self.stopping.signum
-        if stop is None and time.monotonic() - self._saved_at < self._save_every:
+        stop = self.stopping.by is not None
+        if not stop and time.monotonic() - self._saved_at < self._save_every:
             return
         with self.progress.clock.paused():
             self.save()
-        if stop is not None and self.progress.step < self.job.total_steps:
-            raise Interrupted(f"stopped by {self.stopping.name}", stop)
+        if stop and self.progress.step < self.job.total_steps:
+            raise Interrupted(f"stopped by {self.stopping.name}")
 
     def save(self) -> None:
         """Writes a checkpoint, with everything measured up to here on record before it."""
-        self._read()
-        if not math.isfinite(norm_of(self.job.model.parameters()).item()):
-            raise Diverged(f"a weight is not finite after step {self.progress.step}")
-        checkpoint.save(
-            self.folder.checkpoints, state_of(self.job, self.progress), self.progress.step
-        )
+        self._check()
+        state = state_of(self.job, self.progress, self._digest)
+        checkpoint.save(self.folder.checkpoints, state, self.progress.step)
         self._saved_at = time.monotonic()
+
+    def end(self) -> None:
+        """After the last step: everything is on record, and the weights are kept if wanted."""
+        if self.job.config.train.keep_weights:
+            self.save()
+        else:
+            self._check()
 
     def last_evaluation(self) -> Evaluation:
         """The last evaluation; a run resumed after its last step evaluates again."""
         if self._last is None:
             self._last = evaluate_on(self.job, self.job.feeds.val, final=True)
         return self._last
+
+    def _tell(self, record: Record) -> None:
+        """Tells an evaluation; if that ends the run, what it has learned is saved before."""
+        if self.on_eval is None or not record.is_evaluation:
+            return
+        try:
+            self.on_eval(record)
+        except BaseException as error:
+            if isinstance(error, Pruned) and record.step == self.job.total_steps:
+                return  # there is nothing left to stop
+            self.save()
+            raise
+
+    def _check(self) -> None:
+        """Raises Diverged if what would be saved, running statistics included, is not finite."""
+        self._read()
+        weights = [t for t in self.job.model.state_dict().values() if t.is_floating_point()]
+        if not torch.stack(torch._foreach_norm(weights, math.inf)).isfinite().all():
+            raise Diverged(f"a weight is not finite after step {self.progress.step}")
+
+    @cached_property
+    def _digest(self) -> str:
+        return config_digest(self.folder)
 
     @property
     def _save_every(self) -> float:
@@ -173,6 +199,7 @@ class Watch:
             "weight_norm": norm_of(self.job.model.parameters()).item(),
             "grad_norm": self.progress.grad_norm,
             "images_per_second": self._speed,
+            "gradients": self.progress.gradients,
             "optimizer": config.optim.name,
         }
 

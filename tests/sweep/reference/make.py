@@ -20,6 +20,7 @@ from typing import Any
 sweeps: Any = import_module("sweeps")
 hyperband: Any = import_module("sweeps.hyperband_stopping")
 params: Any = import_module("sweeps.params")
+schema: Any = import_module("sweeps.config")
 grid_search: Any = import_module("sweeps.grid_search")
 
 SCENARIOS = 1900
@@ -98,6 +99,57 @@ GRIDS: list[dict[str, Any]] = [
     {"only": {"value": "constant"}},
 ]
 
+ENTRIES: list[Any] = [  # parameters that may or may not be right
+    {"value": None},
+    {"value": 3, "distribution": "constant"},
+    {"value": 3, "distribution": "categorical"},
+    {"value": 3, "values": [1]},
+    {"values": []},
+    {"values": "abc"},
+    {"values": [1], "distribution": "categorical"},
+    {"values": [1], "distribution": "uniform"},
+    {"values": [1, 2], "probabilities": [0.5, 0.5], "distribution": "categorical"},
+    {"values": [1, 2], "probabilities": [0.5, 0.5], "distribution": "categorical_w_probabilities"},
+    {"values": [1, 2], "probabilities": [0.5, 0.6]},
+    {"values": [1, 2], "probabilities": [1.0]},
+    {"values": [1, 2], "probabilities": [1.5, -0.5]},
+    {"probabilities": [0.5, 0.5]},
+    {"min": 1, "max": 2},
+    {"min": 2, "max": 1},
+    {"min": 1, "max": 1},
+    {"min": 1.0, "max": 1.0},
+    {"min": 0, "max": 1.0},
+    {"min": 0.0, "max": 1},
+    {"min": 1},
+    {"max": 1},
+    {"min": 1, "max": 5, "q": 2},
+    {"min": True, "max": 5},
+    {"min": "a", "max": 5},
+    {"min": None, "max": 5},
+    {"min": 0.5, "max": 5, "distribution": "int_uniform"},
+    {"min": 0, "max": 5, "distribution": "uniform"},
+    {"min": 0, "max": 5, "distribution": "uniform", "mu": 1},
+    {"min": 1, "max": 5, "distribution": "q_uniform", "q": 0},
+    {"min": 1, "max": 5, "distribution": "q_uniform", "q": -1},
+    {"min": 0, "max": 5, "distribution": "log_uniform_values"},
+    {"min": -1, "max": 5, "distribution": "log_uniform_values"},
+    {"min": 0.1, "max": 5, "distribution": "log_uniform_values", "q": 1},
+    {"min": 0.1, "distribution": "log_uniform_values"},
+    {"min": -5, "max": 1, "distribution": "inv_log_uniform_values"},
+    {"mu": 0, "sigma": 1},
+    {"distribution": "normal", "mu": 0, "sigma": -1},
+    {"distribution": "normal", "mean": 0},
+    {"distribution": "lognormal"},
+    {"distribution": "log_normal", "mu": 1},
+    {"distribution": "beta", "a": -1},
+    {"distribution": "q_beta", "q": 0.1},
+    {"distribution": "gauss"},
+    {"distribution": "constant"},
+    {"distribution": "int_uniform"},
+    {"valus": [1]},
+    {},
+]
+
 
 def plain(value: Any) -> Any:
     """Numpy's numbers as Python's."""
@@ -115,6 +167,16 @@ def distribution(entry: dict[str, Any]) -> dict[str, Any]:
         "values": [plain(parameter.ppf(u)) for u in places],
         "sample": [float(f"{value:.6g}") for value in sample],
     }
+
+
+def verdict(entry: Any) -> dict[str, Any]:
+    """Whether W&B takes a parameter."""
+    config = {"method": "random", "parameters": {"p": entry}}
+    try:
+        violations = schema.schema_violations_from_proposed_config(config)
+    except Exception as error:
+        violations = [str(error)]
+    return {"entry": entry, "taken": not violations}
 
 
 def nested(config: dict[str, Any]) -> dict[str, Any]:
@@ -199,6 +261,7 @@ def main() -> None:
     vectors = {
         "distributions": [distribution(entry) for entry in DISTRIBUTIONS],
         "grids": [grid(parameters) for parameters in GRIDS],
+        "verdicts": [verdict(entry) for entry in ENTRIES],
         "hyperband": [decisions(seed) for seed in range(SCENARIOS)],
     }
     text = json.dumps(vectors, separators=(",", ":"))

@@ -1,0 +1,157 @@
+"""`fallline compare`: which optimizer wins, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from fallline.cli.sweep import place_of
+from fallline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fallline.sweep.backend import Place
+
+
+def compare(
+    optimizers: Annotated[
+        str, typer.Option("--optimizers", metavar="A,B,C", help="Two or more, with commas.")
+    ] = "sgd,adam,adamw,rmsprop,adagrad,sam,muon",
+    configs: Annotated[
+        int, typer.Option(metavar="N", help="Configurations tried for each optimizer, 3 or more.")
+    ] = 12,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", help="Fresh seeds the best of each is repeated on.")
+    ] = 5,
+    budget: Annotated[
+        str, typer.Option(help="Of each training: 2ep, 500steps, 1000grads, 30s, 5min.")
+    ] = "2ep",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", "-d", help="cifar10, digits, ... or a folder or archive of images."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Default: the base's.")] = None,
+    workloads: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Several models instead of one.")
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting that is not searched."),
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option("--config", "-c", metavar="FILE", help="YAML or JSON of such settings."),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(metavar="PRESET", help="What all is laid over.")
+    ] = "neutral",
+    targets: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Accuracies to time, like 0.6,0.7.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of tuning; the fresh ones follow it.")] = 0,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder that gets the comparison's folder.")
+    ] = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="The comparison's folder.")
+    ] = None,
+    workers: Annotated[
+        str, typer.Option("--workers", "-w", help="Trainings at a time, or auto.")
+    ] = "auto",
+    on: Annotated[str, typer.Option(metavar="local|ray", help="Where trainings run.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+) -> None:
+    """Tell which optimizer trains best, by how much, and how sure that is.
+
+    Each optimizer is tuned on the same budget (chosen on val), its best configuration repeated
+    on fresh seeds that all share, and test touched once. The same command again goes on after
+    any kind of stop; more --seeds or --optimizers extend what is there.
+
+    \b
+    fallline compare --data digits --optimizers sgd,adamw,muon --configs 3 --seeds 3
+    fallline compare --data photos.zip --workloads mlp,convnet --budget 10ep
+    fallline compare --budget 1000grads         # SAM pays two gradients a step
+    """
+    from fallline.contest.run import run
+
+    show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
+    try:
+        found = run(
+            _words(optimizers),
+            data=data,
+            workloads=_models(model, workloads),
+            settings=_settings(config, assign),
+            base=base,
+            configs=configs,
+            seeds=seeds,
+            budget=budget,
+            seed=seed,
+            targets=_numbers(targets),
+            out=out,
+            name=name,
+            on=_place(on, workers, address),
+            show=show,
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    _write_page(out / found.plan.name)
+    if not found.complete:
+        raise typer.Exit(1)
+
+
+def _write_page(folder: Path) -> None:
+    """The page of the comparison, beside its comparison.json."""
+    from fallline.report.files import write_report
+    from fallline.track.terminal import tell
+
+    tell(f"page        {write_report([folder], show='quiet')}")
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _models(model: str | None, workloads: str | None) -> list[str]:
+    if model and workloads:
+        raise ConfigError(
+            "--model and --workloads both name the model",
+            seen=f"--model {model} --workloads {workloads}",
+            next="leave one of them out",
+        )
+    return [model] if model else _words(workloads)
+
+
+def _numbers(text: str | None) -> list[float]:
+    try:
+        return [float(word) for word in _words(text)]
+    except ValueError:
+        raise ConfigError(
+            "--targets are no numbers", seen=text, allowed="accuracies like 0.6,0.7"
+        ) from None
+
+
+def _settings(files: list[Path] | None, assign: list[str] | None) -> dict[str, Any]:
+    """Later files win over earlier ones, --set over files."""
+    from fallline.training.resolve import flatten, parse_assignments, read_layer
+
+    layers = [read_layer(path) for path in files or []]
+    layers += [parse_assignments(assign)] if assign else []
+    return {key: value for layer in layers for key, value in flatten(layer.values)}
+
+
+def _place(on: str, workers: str, address: str | None) -> Place:
+    place, controller = place_of(on, workers, address)
+    if controller is not None:
+        raise ConfigError(
+            "a comparison chooses its configurations itself",
+            seen=f"--on {on}, where the server chooses them",
+            allowed="--on local, --on ray",
+        )
+    return place

@@ -1,0 +1,88 @@
+"""What is wrong with a command line: typer's findings, in the four parts of every message."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from fallline.errors import ConfigError, Fault, did_you_mean
+
+
+class Commands(TyperGroup):
+    """Commands whose unknown options and wrong values are answered as all mistakes are."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; raises ConfigError for what it does not take."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:  # typer keeps its classes of them to itself
+            fault = _fault_of(error)
+            if fault is None:
+                raise
+            raise ConfigError(fault) from error
+
+
+def _fault_of(error: Any) -> Fault | None:
+    ctx, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    if ctx is not None and option is not None and option not in _options(ctx):
+        return _unknown_option(ctx, option, sys.argv[1:])
+    if ctx is not None and isinstance(error, typer.BadParameter):
+        return _bad_value(error, ctx)
+    return None
+
+
+def _bad_value(error: typer.BadParameter, ctx: Any) -> Fault:
+    from pydantic import ValidationError  # only now: --help has no need of it
+
+    cause, param = error.__cause__, error.param
+    if param is not None and isinstance(cause, ValidationError):
+        found = cause.errors()[0]
+        if found["type"].startswith("int_"):
+            what, seen = f"{param.opts[0]} does not take this value", repr(found["input"])
+            return Fault(what, seen, "a whole number", _help(ctx))
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    return Fault(said, next=_help(ctx))
+
+
+def _help(ctx: Any) -> str:
+    return f"{ctx.command_path} --help"
+
+
+def _options(ctx: Any) -> list[str]:
+    return [option for param in ctx.command.params for option in param.opts]
+
+
+def _unknown_option(ctx: Any, option: str, words: Sequence[str]) -> Fault:
+    """An option that is none; where a setting has its name, how to set that."""
+    known = [name for name in (*_options(ctx), "--help") if name.startswith("--")]
+    setting = _setting(option)
+    if setting:
+        train = "" if "--set" in known else "fallline train "
+        hint = f"it is a setting: {train}--set {setting}={_value_after(option, words)}"
+    else:
+        guess = did_you_mean(option, known)
+        hint = f"did you mean {guess}?" if guess else _help(ctx)
+    return Fault(f"unknown option of {ctx.command_path}", option, ", ".join(known), hint)
+
+
+def _setting(option: str) -> str | None:
+    """The setting that an option's name is of, by its short name where it has one."""
+    from fallline.config import SHORT_NAMES, field_names
+    from fallline.training.faults import option_keys
+
+    keys = [*option_keys(), *field_names()]
+    named = {key.rpartition(".")[2]: key for key in keys} | {key: key for key in keys}
+    named |= {short: short for short in SHORT_NAMES}
+    return named.get(option.lstrip("-").replace("-", "_"))
+
+
+def _value_after(option: str, words: Sequence[str]) -> str:
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        name, equals, value = word.partition("=")
+        if name == option:
+            return value if equals else "..." if following.startswith("-") else following
+    return "..."

@@ -1,0 +1,103 @@
+"""The folder of a comparison: its plan, kept by whoever goes on with it, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
+from fallline.compare.evidence import PLAN
+from fallline.compare.plan import Contestant, Plan
+from fallline.errors import RunError
+from fallline.storage import write_atomically
+
+
+@contextmanager
+def opened(path: Path, wanted: Plan) -> Iterator[Plan]:
+    """The plan in the folder, ours alone while this is open: `wanted`, or what it extends.
+
+    Raises RunError if the folder holds another comparison or something else, or another process is
+    at work on it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            "the comparison is under way in another process",
+            seen=str(path),
+            next="wait for it or stop it first; --workers runs more trainings at a time",
+        ) from None
+    try:
+        yield _settled(path, wanted)
+    finally:
+        lock.release()
+
+
+def conclude(path: Path) -> Comparison:
+    """Writes comparison.json from what the folder holds."""
+    found = comparison_of(path)
+    write_atomically(path / COMPARISON, found.to_json())
+    return found
+
+
+def _settled(path: Path, wanted: Plan) -> Plan:
+    file = path / PLAN
+    if not file.exists():
+        if any(child.name != ".lock" for child in path.iterdir()):
+            raise RunError(
+                "the comparison's folder holds something else",
+                seen=str(path),
+                next="choose another --name or --out",
+            )
+        write_atomically(file, wanted.to_json())
+        return wanted
+    plan = extended(Plan.from_json(file.read_bytes()), wanted)
+    write_atomically(file, plan.to_json())
+    return plan
+
+
+def extended(before: Plan, wanted: Plan) -> Plan:
+    """`wanted`, where it goes on with `before`: the same, or with more seeds or optimizers.
+
+    Seeds that were added after a look at the results stay on record as `looks`. Raises RunError.
+    """
+    looks = before.looks
+    if len(wanted.seeds) > len(before.seeds):
+        looks = (*looks, len(before.seeds))
+    known = {c.optimizer: c for c in before.contestants}
+    same = {
+        "seeds": wanted.seeds[: len(before.seeds)] == before.seeds,
+        "contestants": all(_keeps(known, c) for c in wanted.contestants)
+        and set(known) <= {c.optimizer for c in wanted.contestants},
+    }
+    free = {"command", "looks"}
+    differs = [
+        f.name
+        for f in fields(Plan)
+        if f.name not in free
+        and not same.get(f.name, getattr(before, f.name) == getattr(wanted, f.name))
+    ]
+    if differs:
+        raise RunError(
+            f"the comparison {before.name} was begun with something else",
+            seen="; ".join(f"{name}: {_shown(before, wanted, name)}" for name in differs),
+            allowed="the same again goes on with it; more seeds or more optimizers extend it",
+            next="choose another --name",
+        )
+    return replace(wanted, looks=looks)
+
+
+def _keeps(known: dict[str, Contestant], wanted: Contestant) -> bool:
+    return known.get(wanted.optimizer, wanted) == wanted
+
+
+def _shown(before: Plan, wanted: Plan, name: str) -> str:
+    if name == "contestants":
+        return "other optimizers, spaces or configurations"
+    return f"{getattr(before, name)}, now {getattr(wanted, name)}"

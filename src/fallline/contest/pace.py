@@ -1,0 +1,47 @@
+"""How fast a configuration trains: what turns a budget in seconds into a number of steps.
+
+A schedule has to know its end. So before its training proper each configuration runs a few steps
+at a learning rate too small to diverge, and the training gets as many steps as fit into the
+budget: start-up (allocation, compilation) is charged, and the schedule is annealed to that end.
+What the training clock then really showed stands in the results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fallline.records import RunFolder
+
+STEPS: Final = 40
+MEASURED_EVERY: Final = 5  # steps
+WARM: Final = 10  # steps, after which start-up is over
+RATE: Final = 1e-7  # learning rate while measuring
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of the training clock: of the start-up beyond its steps, and of each step."""
+
+    startup_seconds: float
+    step_seconds: float
+
+    def steps_in(self, seconds: float) -> int:
+        """The steps that fit; at least one."""
+        return max(1, int((seconds - self.startup_seconds) / self.step_seconds))
+
+
+def pace_of(folder: RunFolder) -> Pace | None:
+    """What the run of a few steps in a folder says; None if it did not complete."""
+    outcome = folder.read_outcome()
+    if outcome is None or outcome.status != "completed":
+        return None
+    marks = [r for r in folder.read_metrics() if "train/batch_loss" in r and r["step"] > WARM]
+    steps, seconds = outcome.steps, outcome.train_seconds
+    if marks and marks[0]["step"] < steps:
+        first = marks[0]
+        each = (seconds - first["train_seconds"]) / (steps - first["step"])
+    else:
+        each = seconds / steps
+    each = max(each, 1e-6)
+    return Pace(max(0.0, seconds - steps * each), each)

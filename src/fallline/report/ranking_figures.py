@@ -1,0 +1,98 @@
+"""Figures of the ranking: the best with their intervals, and how the search came to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fallline.report.configuration import Configuration
+from fallline.report.figures import (
+    Figure,
+    Plain,
+    error_bars,
+    label,
+    layout,
+    metric_axis,
+    number_format,
+    plain,
+)
+from fallline.report.metric import Metric
+
+MOST_RANKED: Final = 15
+
+
+def ranking_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
+    """The best configurations as points with their intervals, best on top."""
+    shown = [c for c in ranked if c.value][:MOST_RANKED]
+    values = [c.value for c in shown if c.value]
+    points: Plain = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [metric.drawn(value.value) for value in values],
+        "y": [label(c.title) for c in shown],
+        "error_x": error_bars(metric, values) | {"color": "--series-1", "width": 5},
+        "marker": {"size": 10, "color": "--series-1"},
+        "customdata": [
+            f"{plain(c.described)}<br>{c.value.n} {c.value.of}" for c in shown if c.value
+        ],
+        "hovertemplate": f"{number_format(metric, 'x')}<extra>%{{customdata}}</extra>",
+    }
+    y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
+    caption = {
+        "seeds": "Points are means over seeds, bars their 95 % intervals.",
+        "images": "One training each: bars are 95 % intervals over the scored images alone, how "
+        "much seeds differ is not in them.",
+        "nothing": "One training each: nothing is known of how much seeds differ.",
+    }[values[0].of if values else "nothing"]
+    more = f" {len(shown)} of {len(ranked):,} are shown." if len(ranked) > len(shown) else ""
+    view = {"data": [points], "layout": layout(metric_axis(metric), y, showlegend=False)}
+    return Figure(
+        "ranking",
+        f"Best first: {metric.words}",
+        caption + more,
+        {"": view},
+        max(260, 80 + 28 * len(shown)),
+    )
+
+
+def search_figure(ranked: Sequence[Configuration], metric: Metric, height: int) -> Figure:
+    """Every run in the order they began, with the best so far as a line."""
+    measured = [
+        (str(run.environment.get("started", "")), run.name, value, run.state)
+        for configuration in ranked
+        for run in configuration.runs
+        if (value := metric.of(run)) is not None
+    ]
+    measured.sort(key=lambda entry: (entry[0], entry[1]))
+    best: list[float] = []
+    for _, _, value, state in measured:
+        is_better = state == "completed" and (not best or metric.better(value, best[-1]))
+        best.append(value if is_better or not best else best[-1])
+    order = list(range(1, len(measured) + 1))
+    runs: Plain = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "a run",
+        "x": order,
+        "y": [metric.drawn(value) for _, _, value, _ in measured],
+        "text": [f"{plain(name)}, {state}" for _, name, _, state in measured],
+        "marker": {
+            "size": 6,
+            "color": "--series-1/0.55",
+            "symbol": ["circle" if e[3] == "completed" else "x-thin-open" for e in measured],
+        },
+        "hovertemplate": f"{number_format(metric, 'y')}<extra>%{{text}}</extra>",
+    }
+    line: Plain = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "best so far",
+        "x": order,
+        "y": [metric.drawn(value) for value in best],
+        "line": {"color": "--series-2", "shape": "hv", "width": 2},
+        "hoverinfo": "skip",
+    }
+    x = {"title": {"text": "runs, in the order they began"}}
+    view = {"data": [runs, line], "layout": layout(x, metric_axis(metric))}
+    caption = "Crosses are runs that did not complete. A line that still rises asks for more runs."
+    return Figure("search", "How the search went", caption, {"": view}, height)

@@ -1,0 +1,109 @@
+"""A run folder kept equal on another machine: what changed in it, as parcels of bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fallline.storage import storage_error, write_atomically
+
+LAST: Final = "outcome.json"  # where it is, everything is
+GROWING: Final = (".jsonl", ".wandb", ".log")  # and event files: appended to, all others replaced
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What changed in a folder.
+
+    Attributes:
+        files: for each changed file, by path below the folder: how many of its bytes stay, and
+            what follows them.
+        gone: the files that are no more.
+    """
+
+    files: Mapping[str, tuple[int, bytes]]
+    gone: tuple[str, ...] = ()
+
+    def unpack(self, folder: Path) -> None:
+        """Brings the folder up to date, the outcome last. Raises StorageError."""
+        for name in sorted(self.files, key=lambda name: (name == LAST, name)):
+            kept, content = self.files[name]
+            _write(_inside(folder, name), kept, content)
+        for name in self.gone:
+            _inside(folder, name).unlink(missing_ok=True)
+
+
+class Mirror:
+    """Tells what changed in a folder since it was last asked.
+
+    A file that grew is sent from where it ended before. Hidden files (locks, files half written)
+    and links are not sent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sent: dict[str, tuple[int, int, int]] = {}  # inode, bytes, time of modification
+
+    def changes(self) -> Parcel | None:
+        """What is new; None if nothing is."""
+        files, there = {}, set()
+        for path in self._shown():
+            name = path.relative_to(self._folder).as_posix()
+            try:
+                there.add(name)
+                if _mark(path.stat()) != self._sent.get(name):
+                    files[name] = self._read(path, name)
+            except FileNotFoundError:  # an old checkpoint, dropped meanwhile
+                there.discard(name)
+        gone = tuple(name for name in self._sent if name not in there)
+        for name in gone:
+            del self._sent[name]
+        return Parcel(files, gone) if files or gone else None
+
+    def _shown(self) -> Iterator[Path]:
+        for place, _, names in os.walk(self._folder):
+            paths = (Path(place, name) for name in sorted(names) if not name.startswith("."))
+            yield from (path for path in paths if not path.is_symlink())
+
+    def _read(self, path: Path, name: str) -> tuple[int, bytes]:
+        """How much of the file is there already, and the rest; it may grow meanwhile."""
+        with path.open("rb") as file:
+            now = _mark(os.fstat(file.fileno()))
+            inode, size, _ = self._sent.get(name, (0, 0, 0))
+            grew = _is_appended_to(name) and inode == now[0] and size < now[1]
+            kept = size if grew else 0
+            file.seek(kept)
+            content = file.read(now[1] - kept)
+        self._sent[name] = now
+        return kept, content
+
+
+def _mark(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _is_appended_to(name: str) -> bool:
+    return name.endswith(GROWING) or "tfevents" in name
+
+
+def _write(path: Path, kept: int, content: bytes) -> None:
+    if kept == 0:
+        write_atomically(path, content)
+        return
+    try:
+        with path.open("r+b") as file:
+            file.seek(kept)
+            file.write(content)
+            file.truncate()
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path of a file below the folder; a name that leads elsewhere is not written."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"{name} is not below a run folder")
+    return folder / name

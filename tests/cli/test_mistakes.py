@@ -1,0 +1,100 @@
+"""What a person mistypes, and the way on that each answer names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import run
+
+from fallline.config import SHORT_NAMES
+from fallline.models.table import MODELS
+from fallline.optim.library import NAMES
+
+
+class Refuse:
+    """Runs words that must be refused; gives back what is said."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str) -> str:
+        assert run(self._monkeypatch, *words) == 2
+        said = self._capsys.readouterr().err
+        assert "Traceback" not in said
+        assert "Value error" not in said
+        assert "Input should" not in said
+        assert "next: " in said
+        return said
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuse:
+    return Refuse(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("short", SHORT_NAMES.keys() - {"data", "device"})
+def test_a_setting_typed_as_an_option_is_led_to_set(refuse: Refuse, short: str) -> None:
+    assert f"--set {short}=7" in refuse("train", f"--{short}", "7")
+    assert f"--set {short}=7" in refuse("train", f"--{short.replace('_', '-')}=7")
+    assert f"fallline train --set {short}=..." in refuse("evaluate", "runs/r", f"--{short}")
+
+
+def test_a_mistyped_option_is_led_to_the_one_that_was_meant(refuse: Refuse) -> None:
+    assert "did you mean --quiet?" in refuse("train", "--quite")
+    assert "--set optim.rho=0.1" in refuse("train", "--rho", "0.1")
+    assert "fallline data fetch --help" in refuse("data", "fetch", "digits", "--xyz")
+
+
+def test_an_option_that_takes_a_number_says_so(refuse: Refuse) -> None:
+    said = refuse("train", "--seed", "three")
+    assert "--seed does not take this value" in said
+    assert "allowed: a whole number" in said
+
+
+def test_a_table_that_is_none_is_answered_with_the_tables(refuse: Refuse) -> None:
+    assert "'nonsense' is not one of 'optimizers', " in refuse("list", "nonsense")
+
+
+def test_an_image_set_in_the_place_of_a_preset_is_led_to_data(
+    refuse: Refuse, tmp_path: Path
+) -> None:
+    assert "did you mean --data digits?" in refuse("train", "digits")
+    assert f"did you mean --data {tmp_path}?" in refuse("train", str(tmp_path))
+    assert "fallline list presets" in refuse("train", "zzz")
+
+
+@pytest.mark.parametrize("path", ["photos.zip", "./photos", "a/b", "~/nobody/photos"])
+def test_a_path_that_does_not_exist_is_no_unknown_image_set(refuse: Refuse, path: str) -> None:
+    said = refuse("train", "--data", path)
+    assert "there is no such file or folder" in said
+    assert f"{path}, looked for in {Path.cwd()}" in said
+
+
+def test_a_path_mistyped_is_led_to_its_neighbour(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").touch()
+    said = refuse("train", "--data", str(tmp_path / "fotos.zip"))
+    assert f"did you mean {tmp_path / 'photos.zip'}?" in said
+
+
+def test_an_address_is_to_be_downloaded_first(refuse: Refuse) -> None:
+    said = refuse("train", "--data", "https://example.org/photos.zip")
+    assert "an address is no image set" in said
+    assert "next: download it first" in said
+
+
+def test_an_option_of_another_row_names_the_rows_that_have_it(refuse: Refuse) -> None:
+    said = refuse("train", "--set", "optimizer=adamw", "--set", "optim.rho=0.1")
+    assert "a setting of adadelta, sam, asam; see: fallline list optimizers adamw" in said
+    said = refuse("train", "--set", "model=mlp", "--set", "model.stem=small")
+    assert "a setting of resnet18; see: fallline list models mlp" in said
+
+
+def test_a_mistyped_optimizer_is_not_answered_with_a_hundred_names(refuse: Refuse) -> None:
+    said = refuse("train", "--set", "optimizer=lyon")
+    assert "did you mean lion?" in said
+    assert f"and {len(NAMES)} of the pytorch_optimizer package" in said
+    assert max(map(len, said.splitlines())) < 250
+    assert "fallline list models" in refuse("train", "--set", f"model={'x' * len(MODELS)}")

@@ -1,0 +1,210 @@
+"""From the folder of a comparison to its results: everything planned is accounted for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from planted_comparison import ENVIRONMENT, Fate, plan, plant
+
+from fallline.compare.comparison import Comparison, comparison_of
+from fallline.errors import RunError
+
+NOISE = {1: 0.002, 2: -0.001, 3: -0.0015}
+LEVEL = {"sgd": 0.70, "adam": 0.68, "sam": 0.66}
+OWN = {"sgd": 0.0, "adam": 0.0005, "sam": -0.0005}
+
+
+def ordered(workload: str, optimizer: str, phase: str, trial: int, seed: int) -> Fate | None:
+    """sgd before adam before sam; configuration 2 is the best of each; 3 diverges for adam."""
+    level = LEVEL[optimizer]
+    if phase == "tune":
+        if optimizer == "adam" and trial == 3:
+            return Fate((0.3,), status="diverged")
+        val = level - 0.05 * abs(trial - 2)
+        return Fate((val / 2, val))
+    if trial != 2:
+        return None
+    noise = NOISE[seed] + OWN[optimizer] * seed
+    return Fate((level / 2, level), test=level + noise)
+
+
+def tied(workload: str, optimizer: str, phase: str, trial: int, seed: int) -> Fate | None:
+    """sgd and adam on a level, sam below."""
+    fate = ordered(workload, optimizer, phase, trial, seed)
+    if fate is None or fate.test is None or optimizer != "adam":
+        return fate
+    return replace(fate, test=0.7 - 2 * NOISE[seed])
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Comparison:
+    return comparison_of(plant(tmp_path / "planted", plan(), ordered))
+
+
+def test_a_planted_order_is_the_ranking(found: Comparison) -> None:
+    workload = found.workloads[0]
+    assert [s.optimizer for s in workload.standings] == ["sgd", "adam", "sam"]
+    assert [s.rank for s in workload.standings] == [1, 2, 3]
+    assert workload.scoring.measure == "test/accuracy"
+    assert workload.verdict.winner == "sgd"
+    assert workload.verdict.contenders == ("sgd",)
+    leader = workload.standings[0]
+    assert leader.score is not None
+    assert leader.score.mean == pytest.approx(0.6998333)
+    assert leader.score.n == 3
+    assert leader.chance_best is not None
+    assert leader.chance_best > 0.99
+    assert found.complete
+
+
+def test_the_answer_is_one_sentence_with_its_uncertainty(found: Comparison) -> None:
+    assert re.fullmatch(
+        r"sgd reaches 70\.0 % ± 0\.5 \(95 % interval, n = 3\) on test and wins: 1\.90 points "
+        r"ahead of adam \(1\.7\d to 2\.0\d\); over 99\.9 % to be the best\.",
+        found.answer,
+    ), found.answer
+
+
+def test_what_cannot_be_told_apart_has_no_winner(tmp_path: Path) -> None:
+    found = comparison_of(plant(tmp_path / "planted", plan(), tied))
+    verdict = found.workloads[0].verdict
+    assert verdict.winner is None
+    assert set(verdict.contenders) == {"sgd", "adam"}
+    assert "cannot be told" in verdict.sentence
+    assert "seeds" in verdict.sentence
+    gap = found.workloads[0].differences[0]
+    assert not gap.told
+    assert gap.detectable is not None
+
+
+def test_the_choice_is_made_on_val_and_never_on_test(tmp_path: Path) -> None:
+    def misleading(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if phase == "tune":
+            return Fate((0.7 if trial == 1 else 0.5,))
+        return Fate((0.7,), test=0.99 if trial != 1 else 0.6)
+
+    found = comparison_of(plant(tmp_path / "planted", plan(("sgd",)), misleading))
+    standing = found.workloads[0].standings[0]
+    assert standing.chosen == 1
+    assert standing.score is not None
+    assert standing.score.mean == pytest.approx(0.6)
+
+
+def test_a_diverged_configuration_stays_in_the_table_and_counts_in_the_search(
+    found: Comparison,
+) -> None:
+    adam = next(s for s in found.workloads[0].standings if s.optimizer == "adam")
+    assert len(adam.trials) == 4
+    assert (adam.tuned.completed, adam.tuned.diverged) == (3, 1)
+    assert adam.sensitivity is not None
+    assert adam.sensitivity.share == 0.25
+    chance = found.workloads[0].scoring.chance
+    completed = [t.val for t in adam.trials if t.val is not None]
+    assert adam.best_of[0].expected == pytest.approx((sum(completed) + chance) / 4)
+    assert "1 of 4 configurations diverged" in adam.notes
+
+
+def test_a_repeat_that_diverges_scores_what_guessing_does(tmp_path: Path) -> None:
+    def once(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if phase == "repeat" and name == "sgd" and seed == 2:
+            return Fate((), status="diverged") if trial == 2 else None
+        return ordered(workload, name, phase, trial, seed)
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), once))
+    sgd = next(s for s in found.workloads[0].standings if s.optimizer == "sgd")
+    assert sgd.rank == 3
+    assert sgd.score is not None
+    assert sgd.score.n == 3
+    assert sgd.score.mean == pytest.approx((0.702 + 0.1 + 0.6985) / 3)
+    assert sgd.repeated.diverged == 1
+    reached = next(a for a in sgd.attempts if a.target == 0.6)
+    assert (reached.reached, reached.n) == (2, 3)
+    steps = reached.spent[0]
+    assert steps.values == (20, None, 20)
+    assert steps.restricted.mean == 20  # the miss counts the whole budget, not its own 0 steps
+
+
+def test_a_training_that_has_not_ended_is_missing_and_the_comparison_not_complete(
+    tmp_path: Path,
+) -> None:
+    def cut(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if name == "sam" and (phase == "repeat" or trial == 3):
+            return None
+        if name == "adam" and seed == 3:
+            return Fate((0.3,), status="interrupted") if trial == 2 else None
+        return ordered(workload, name, phase, trial, seed)
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), cut))
+    assert not found.complete
+    by_name = {s.optimizer: s for s in found.workloads[0].standings}
+    assert by_name["sam"].chosen is None  # nothing is chosen before every configuration has ended
+    assert by_name["sam"].score is None
+    assert by_name["sam"].rank == 3
+    assert by_name["sam"].tuned.missing == 1
+    assert by_name["adam"].score is not None
+    assert by_name["adam"].score.n == 2
+    assert by_name["adam"].repeated.missing == 1
+
+
+def test_a_missed_target_is_a_miss_for_all(found: Comparison) -> None:
+    workload = found.workloads[0]
+    assert workload.targets == (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+    for standing in workload.standings:
+        last = standing.attempts[-1]
+        assert (last.reached, last.n, last.tuning_reached) == (0, 3, 0)
+        assert last.spent[0].values == (None, None, None)
+        assert last.spent[0].median is None
+
+
+def test_sam_pays_two_gradients_a_step(found: Comparison) -> None:
+    sam = next(s for s in found.workloads[0].standings if s.optimizer == "sam")
+    assert sam.cost is not None
+    assert (sam.cost.steps.mean, sam.cost.gradients.mean) == (20, 40)
+    reached = next(a for a in sam.attempts if a.target == 0.6)
+    assert [(s.unit, s.median) for s in reached.spent] == [
+        ("steps", 20),
+        ("seconds", pytest.approx(0.4)),
+        ("gradients", 40),
+    ]
+
+
+def test_several_workloads_give_a_performance_profile(tmp_path: Path) -> None:
+    many = plan(workloads=("mlp", "convnet"))
+    found = comparison_of(plant(tmp_path / "planted", many, ordered))
+    errors, gradients = found.profiles
+    assert errors.workloads == ("mlp", "convnet")
+    assert errors.lines[0].optimizer == "sgd"
+    assert errors.lines[0].shares[0] == 1.0
+    assert errors.lines[2].shares[0] == 0.0
+    assert gradients.cost.startswith("gradients")
+    assert found.answer.startswith("mlp: sgd")
+
+
+def test_the_file_gives_back_what_was_written(found: Comparison) -> None:
+    assert Comparison.from_json(found.to_json()) == found
+
+
+def test_the_same_folder_gives_the_same_file(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "planted", plan(), ordered)
+    assert comparison_of(folder).to_json() == comparison_of(folder).to_json()
+
+
+def test_different_machines_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = plant(tmp_path / "planted", plan(("sgd",)), ordered)
+    monkeypatch.setitem(ENVIRONMENT, "device_name", "another CPU")
+    elsewhere = plant(tmp_path / "other", plan(("sgd",)), ordered)
+    moved = elsewhere / "tune-mlp-sgd-00-seed0"
+    (folder / "tune-mlp-sgd-00-seed0" / "environment.json").write_text(
+        (moved / "environment.json").read_text()
+    )
+    warnings = comparison_of(folder).circumstances.warnings
+    assert len(warnings) == 1
+    assert "another CPU" in warnings[0]
+
+
+def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no comparison's folder"):
+        comparison_of(tmp_path)

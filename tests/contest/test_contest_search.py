@@ -1,0 +1,142 @@
+"""The order of a comparison's trainings, and what a board shows of them; nothing is trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from planted_comparison import Fate, Fates, plan, plant
+from rich.console import Console
+
+from fallline.compare.comparison import comparison_of
+from fallline.compare.plan import Budget, Plan
+from fallline.contest.lane import lanes_of, leaders_of
+from fallline.contest.race import grid
+from fallline.contest.recipe import Recipe
+from fallline.contest.search import ContestSearch
+from fallline.contest.tasks import TaskMaker
+from fallline.contest.wording import summary
+from fallline.records import Record
+
+SGD = {"sgd": 0.70, "rmsprop": 0.68}
+
+
+def search(path: Path, fates: Fates, wanted: Plan | None = None) -> ContestSearch:
+    wanted = wanted or plan(("sgd", "rmsprop"), configs=3, seeds=(1, 2))
+    folder = plant(path / "planted", wanted, fates)
+    return ContestSearch(TaskMaker(wanted, Recipe("neutral", "digits", {}), folder))
+
+
+def asked(found: ContestSearch) -> list[str]:
+    keys = []
+    while (task := found.ask()) is not None:
+        keys.append(task.key)
+    return keys
+
+
+def nothing(workload: str, optimizer: str, phase: str, trial: int, seed: int) -> Fate | None:
+    return None
+
+
+def tuned(workload: str, optimizer: str, phase: str, trial: int, seed: int) -> Fate | None:
+    """Tuning is done but for rmsprop's last configuration, whose second is the best."""
+    if phase == "repeat" or (optimizer == "rmsprop" and trial == 2):
+        return None
+    level = SGD[optimizer] - 0.1 * abs(trial - 1)
+    return Fate((level / 2, level))
+
+
+def repeated(workload: str, optimizer: str, phase: str, trial: int, seed: int) -> Fate | None:
+    """All is done but sgd's second repeat; one of rmsprop's configurations diverged."""
+    if optimizer == "rmsprop" and phase == "tune" and trial == 2:
+        return Fate((), status="diverged")
+    if phase == "tune":
+        return tuned(workload, optimizer, phase, trial, seed)
+    if trial != 1 or (optimizer == "sgd" and seed == 2):
+        return None
+    return Fate((0.3, SGD[optimizer] + seed / 1000), test=SGD[optimizer])
+
+
+def test_optimizers_take_turns(tmp_path: Path) -> None:
+    assert asked(search(tmp_path, nothing)) == [
+        "tune-mlp-sgd-00-seed0",
+        "tune-mlp-rmsprop-00-seed0",
+        "tune-mlp-sgd-01-seed0",
+        "tune-mlp-rmsprop-01-seed0",
+        "tune-mlp-sgd-02-seed0",
+        "tune-mlp-rmsprop-02-seed0",
+    ]
+
+
+def test_an_optimizer_is_repeated_once_all_its_configurations_have_ended(tmp_path: Path) -> None:
+    assert asked(search(tmp_path, tuned)) == [
+        "tune-mlp-rmsprop-02-seed0",
+        "repeat-mlp-sgd-01-seed1",
+        "repeat-mlp-sgd-01-seed2",
+    ]
+
+
+def test_what_has_ended_is_not_asked_for_again(tmp_path: Path) -> None:
+    found = search(tmp_path, repeated)
+    assert asked(found) == ["repeat-mlp-sgd-01-seed2"]
+    assert found.left() == 1
+
+
+def test_a_budget_in_seconds_is_paced_before_each_training(tmp_path: Path) -> None:
+    wanted = replace(
+        plan(("sgd", "rmsprop"), configs=3, seeds=(1, 2)), budget=Budget(5, "seconds")
+    )
+    keys = asked(search(tmp_path, nothing, wanted))
+    assert keys[:2] == ["calibrate-mlp-sgd-00-seed0", "calibrate-mlp-rmsprop-00-seed0"]
+    assert not any(key.startswith("tune") for key in keys)  # until a pace is known
+
+
+def test_lanes_say_where_each_optimizer_is(tmp_path: Path) -> None:
+    found = search(tmp_path, repeated)
+    task = found.ask()
+    assert task is not None
+    for accuracy in (0.2, 0.9):
+        found.keep(task, Record("epoch", 1, 1, 1.0, {"val/accuracy": accuracy}))
+    sgd, rmsprop = lanes_of(found)
+    assert (sgd.phase, sgd.ended, sgd.planned, sgd.lost) == ("repeating", 4, 5, 0)
+    assert (rmsprop.phase, rmsprop.ended, rmsprop.planned, rmsprop.lost) == ("done", 5, 5, 1)
+    assert sgd.curve == (0.2, 0.9)  # the best so far, though under way
+    assert rmsprop.value is not None
+    assert rmsprop.value.n == 2
+    assert rmsprop.value.low is not None
+    assert leaders_of([sgd, rmsprop]) == {"mlp": sgd}
+
+
+def test_the_race_shows_a_lane_for_each_optimizer(tmp_path: Path) -> None:
+    console = Console(width=120, record=True, force_terminal=False)
+    console.print(grid(lanes_of(search(tmp_path, repeated))))
+    _, sgd, rmsprop = console.export_text().splitlines()
+    assert "▁█" in sgd
+    assert "70.10% (n = 1)" in sgd
+    assert "4/5" in sgd
+    assert "1 lost" in rmsprop
+    assert "±" in rmsprop
+
+
+def test_a_summary_says_what_is_left_to_do(tmp_path: Path) -> None:
+    found = search(tmp_path, repeated)
+    folder = tmp_path / "planted"
+    text = "\n".join(summary(comparison_of(folder), folder))
+    assert "not all has ended" in text
+    assert "rmsprop: 1 of 3 configurations diverged" in text
+    assert found.left() == 1
+
+
+def test_a_name_that_is_not_plain_does_no_harm(tmp_path: Path) -> None:
+    wanted = replace(plan(("sgd",), configs=3, seeds=(1, 2)), data="\x1b[2Jevil")
+    folder = plant(tmp_path / "planted", wanted, nothing)
+    assert "\x1b" not in "".join(summary(comparison_of(folder), folder))
+
+
+@pytest.mark.parametrize("name", ["bar", "lines", "quiet", "json"])
+def test_every_board_can_be_loaded(name: str) -> None:
+    from fallline.contest.boards import BOARDS
+    from fallline.registry import load
+
+    assert callable(load(BOARDS[name].target))

@@ -1,0 +1,66 @@
+"""Figures: valid for the library that draws them, and the same as files."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from test_numbers import report
+
+from fallline.report.drawings import drawings
+from fallline.report.figures import Figure
+from fallline.report.files import write_report
+
+
+def coloured(node: Any) -> Any:
+    """The figure with the page's names of colours made real."""
+    if isinstance(node, dict):
+        return {key: coloured(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [coloured(value) for value in node]
+    return "#123456" if isinstance(node, str) and node.startswith("--") else node
+
+
+@pytest.fixture(scope="module")
+def figures(digits_run: Path, sweep: Path, comparison: Path) -> list[Figure]:
+    return [f for path in (digits_run, sweep, comparison) for f in report(path).figures]
+
+
+def test_every_figure_is_valid_for_plotly(figures: list[Figure]) -> None:
+    assert len(figures) > 10
+    for figure in figures:
+        for view in figure.views.values():
+            go.Figure(coloured(view))  # raises ValueError for what plotly does not know
+
+
+def test_every_colour_is_one_that_the_page_s_themes_define(figures: list[Figure]) -> None:
+    style = (Path(write_report.__code__.co_filename).parent / "page.css").read_text()
+    used = set(re.findall(r"--[a-z]+(?:-\d)?", str([figure.views for figure in figures])))
+    assert used
+    for name in used:
+        assert style.count(f"{name}:") == 3, name  # light, dark by preference, dark by choice
+
+
+def test_a_band_says_which_interval_it_is(figures: list[Figure]) -> None:
+    banded = [f for f in figures if "'toself'" in str(f.views)]
+    assert banded
+    assert all(re.search("95 % (bootstrap )?intervals", f.caption) for f in banded)
+
+
+def test_figures_become_svg_and_png_and_tables_csv(sweep: Path, tmp_path: Path) -> None:
+    write_report([sweep], out=tmp_path / "page.html", figures=tmp_path / "apart", show="quiet")
+    names = {path.name for path in (tmp_path / "apart").iterdir()}
+    for name in ("ranking.svg", "ranking.png", "confusion.svg", "curves-steps-loss.svg"):
+        assert name in names
+    assert {"runs.csv", "ranking.csv", "classes.csv", "confusion.csv"} <= names
+    text = (tmp_path / "apart" / "ranking.svg").read_text()
+    assert ET.fromstring(text).tag.endswith("svg")
+
+
+def test_equal_figures_are_equal_files(figures: list[Figure]) -> None:
+    figure = next(f for f in figures if f.name == "search")
+    assert drawings(figure)["search.png"] == drawings(figure)["search.png"]

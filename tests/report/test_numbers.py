@@ -1,0 +1,258 @@
+"""What a report says, as data: asserted before anything is drawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fallline.data import load
+from fallline.errors import RunError
+from fallline.predictions import Predictions
+from fallline.report.configuration import Configuration, ranking, varied_settings
+from fallline.report.document import Document
+from fallline.report.effects import effects_of
+from fallline.report.estimate import Estimate, lead, over_images, over_seeds
+from fallline.report.files import document_at
+from fallline.report.importance import importances
+from fallline.report.methods import Methods
+from fallline.report.metric import Metric
+from fallline.report.run import Run
+from fallline.report.scale import Scale
+from fallline.report.sources import Source, read_source
+from fallline.report.table import Grid
+from fallline.report.tables import csv_tables
+
+ACCURACY = Metric()
+
+
+def read(*paths: Path) -> Source:
+    return read_source(paths, lambda what, done, total: None)
+
+
+def report(*paths: Path) -> Document:
+    return document_at(paths)
+
+
+def cells(grid: Grid, title: str) -> list[Any]:
+    """A column of a table."""
+    place = [column.title for column in grid.columns].index(title)
+    return [row[place].key for row in grid.rows]
+
+
+def copy(run: Path, target: Path) -> Path:
+    shutil.copytree(run, target, ignore=shutil.ignore_patterns("checkpoints", ".lock"))
+    return target
+
+
+def rewrite(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_one_run_is_answered_with_its_interval_and_what_is_not_known(digits_run: Path) -> None:
+    answer = report(digits_run).answer
+    right = json.loads((digits_run / "outcome.json").read_text())["test_accuracy"]
+    assert f"gets {100 * right:.1f}" in answer.sentence
+    assert "of 360 test images of digits right" in answer.sentence
+    assert "95 % interval" in answer.doubts[0]
+    assert "another seed" in answer.doubts[0]
+
+
+def test_a_run_that_validated_on_test_is_told_so(digits_run: Path, tmp_path: Path) -> None:
+    run = copy(digits_run, tmp_path / "speed")
+    config = json.loads((run / "config.json").read_text())
+    rewrite(run / "config.json", data=config["data"] | {"validate_on": "test"})
+    assert any("validated on the test split" in doubt for doubt in report(run).answer.doubts)
+
+
+def test_seeds_of_one_configuration_stand_together_and_diverged_ones_last(sweep: Path) -> None:
+    source = read(sweep)
+    ranked = ranking(source.runs, source.metric)
+    assert [len(c.runs) for c in ranked] == [2, 2, 2, 2, 2, 2, 1, 1]
+    assert [c.sound for c in ranked] == [True] * 6 + [False] * 2
+    assert ranked[-1].stopped == ("1 diverged",)
+    values = [c.value.value for c in ranked if c.value]
+    assert values[:6] == sorted(values[:6], reverse=True)
+    best = ranked[0]
+    assert best.value is not None
+    assert best.value.value == pytest.approx(np.mean([ACCURACY.of(run) for run in best.runs]))
+    assert varied_settings(source.runs) == ("optim.name", "optim.lr", "optim.weight_decay")
+
+
+def test_a_sweep_is_answered_with_the_winner_its_rival_and_every_doubt(sweep: Path) -> None:
+    document = report(sweep)
+    assert document.answer.sentence.startswith("The best of 8 configurations reaches")
+    doubts = " ".join(document.answer.doubts)
+    for part in ("over 2 seeds", "the next", "flatters it; test was not touched", "1 diverged"):
+        assert part in doubts
+    verdicts = cells(document.grids["ranking"], "more than noise?")
+    assert verdicts[0] == "best"
+    assert set(verdicts[-2:]) == {"1 pruned", "1 diverged"}
+    (methods,) = document.sections[-1].blocks
+    assert isinstance(methods, Methods)
+    assert methods.command == "fallline sweep digits.yaml --data digits"
+    assert len(document.table.rows) == 14
+
+
+def test_several_runs_that_differ_in_settings_are_ranked_by_what_differs(
+    digits_run: Path, sweep: Path, tmp_path: Path
+) -> None:
+    for name, lr in (("a", 0.1), ("b", 0.2)):
+        run = copy(digits_run, tmp_path / name)
+        config = json.loads((run / "config.json").read_text())
+        rewrite(run / "config.json", optim=config["optim"] | {"lr": lr})
+    document = report(tmp_path)
+    assert document.subject == "Several runs"
+    assert set(cells(document.grids["ranking"], "configuration")) == {"lr 0.1", "lr 0.2"}
+    assert len(report(digits_run, sweep).table.rows) == 15
+
+
+def test_a_folder_without_runs_is_an_error_that_names_where_they_are(
+    sweep: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="did you mean"):
+        read(sweep.parent)
+    with pytest.raises(RunError, match="does not exist"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("broken", ["config.json", "metrics.jsonl", "outcome.json"])
+def test_a_broken_run_stays_in_the_table_with_the_reason(
+    digits_run: Path, tmp_path: Path, broken: str
+) -> None:
+    copy(digits_run, tmp_path / "whole")
+    (copy(digits_run, tmp_path / "broken") / broken).write_bytes(b"\xff\xfe{[")
+    rows = {row.name: row for row in report(tmp_path).table.rows}
+    assert rows["whole"].state == "completed"
+    assert rows["broken"].state == "unreadable"
+    assert rows["broken"].reason
+
+
+def test_a_run_cut_off_by_a_kill_is_unfinished(digits_run: Path, tmp_path: Path) -> None:
+    run = copy(digits_run, tmp_path / "killed")
+    (run / "outcome.json").unlink()
+    document = report(run)
+    assert document.table.rows[0].state == "unfinished"
+    assert "when it was unfinished" in document.answer.sentence
+
+
+def test_the_mistakes_are_the_images_the_run_was_wrong_on(digits_run: Path) -> None:
+    winner = report(digits_run).winner
+    assert winner is not None
+    answers = Predictions.read(digits_run / "predictions.npz")
+    assert winner.counts is not None
+    assert winner.counts.sum() == len(answers.labels)
+    images = load("digits").train.images
+    assert (
+        len(winner.mistakes.shown) == min(24, int((answers.labels != answers.predicted).sum())) > 0
+    )
+    for at, mistake in zip(answers.worst(), winner.mistakes.shown, strict=True):
+        shown = Image.open(io.BytesIO(base64.b64decode(mistake.picture.partition(",")[2])))
+        assert np.array_equal(np.asarray(shown), images[answers.rows[at]][..., 0])
+        assert mistake.true == str(answers.labels[at])
+        assert mistake.predicted == str(answers.predicted[at])
+    losses = [mistake.loss for mistake in winner.mistakes.shown]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_run_without_readable_answers_has_no_winner_section(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    run = copy(digits_run, tmp_path / "run")
+    (run / "mistakes.png").write_bytes(b"no picture")
+    winner = report(run).winner
+    assert winner is not None
+    assert {mistake.picture for mistake in winner.mistakes.shown} == {""}
+    (run / "predictions.npz").write_bytes(b"PK")
+    assert "winner" not in [section.name for section in report(run).sections]
+
+
+def test_intervals_are_students_and_wilsons() -> None:
+    three = over_seeds([1.0, 2.0, 3.0])
+    assert (three.value, three.n, three.of) == (2.0, 3, "seeds")
+    assert three.half == pytest.approx(2.4841, abs=1e-4)
+    few = over_images(1.0, 10)  # Wilson's lower end for 10 of 10
+    assert few.low == pytest.approx(0.7225, abs=1e-4)
+    assert over_seeds([0.5]).half is None
+
+
+def test_a_difference_of_shared_seeds_is_taken_seed_by_seed() -> None:
+    base = [0.1, 0.5, 0.9]
+    ahead = [value + 0.01 for value in base]
+    paired = lead(dict(enumerate(ahead)), dict(enumerate(base)))
+    assert paired is not None
+    assert paired.low is not None
+    assert paired.low > 0
+    apart = lead(dict(enumerate(ahead)), dict(enumerate(base, 10)))
+    assert apart is not None
+    assert apart.low is None
+    assert paired.value == pytest.approx(apart.value)
+
+
+def configurations(count: int, effect: float) -> list[Configuration]:
+    """Rates and decays drawn at random; the rate shifts the score by `effect` a decade."""
+    draw = random.Random(count)
+    found = []
+    for number in range(count):
+        settings = {"optim.lr": 10 ** draw.uniform(-4, 0), "decay": draw.uniform(0, 1)}
+        score = 0.5 + effect * np.log10(settings["optim.lr"]) + draw.gauss(0, 0.05)
+        run = Run(Path(str(number)), "completed", "", {"seed": 0}, {}, None, (), None)
+        value = Estimate(float(score), None, None, 1, "nothing")
+        found.append(Configuration(str(number), settings, (run,), value, None, True))
+    return sorted(found, key=lambda c: -c.value.value if c.value else 0)
+
+
+def test_a_planted_effect_is_found_and_none_where_there_is_none() -> None:
+    keys = ("decay", "optim.lr")
+    planted = importances(configurations(60, effect=0.1), keys, ACCURACY)
+    assert planted[0].key == "optim.lr"
+    assert planted[0].share > 0.5
+    assert planted[0].is_clear
+    null = [importances(configurations(n, effect=0), keys, ACCURACY) for n in range(40, 90)]
+    clear = sum(importance.is_clear for told in null for importance in told)
+    assert clear / (2 * len(null)) < 0.12  # 0.05 is nominal
+
+
+def test_a_best_value_on_the_edge_of_what_was_tried_is_flagged() -> None:
+    effects = effects_of(configurations(40, effect=1.0), ("optim.lr", "decay"), ACCURACY)
+    assert effects is not None
+    assert len(effects.edges) == 1
+    assert effects.edges[0].startswith("The best lr")
+    assert "largest that was tried" in effects.edges[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "labels"),
+    [
+        ([1e-4, 1e-3, 0.02, 0.5, 1.0], "log", ["0.0001", "0.001", "0.01", "0.1", "1"]),
+        ([0.0, 0.1, 0.25, 0.4, 0.5], "linear", ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]),
+        (["sgd", "adam", None], "category", ["adam", "sgd"]),
+        ([0.0005, 0, 0.0005], "category", ["0", "0.0005"]),
+        ([True, False], "category", ["false", "true"]),
+    ],
+)
+def test_a_scale_suits_its_values(values: list[Any], kind: str, labels: list[str]) -> None:
+    scale = Scale.of(values)
+    assert scale.kind == kind
+    assert [label for _, label in scale.ticks] == labels
+    places = [scale.place(value) for value in values]
+    assert all(place is None or 0 <= place <= 1 for place in places)
+
+
+def test_no_cell_of_a_csv_table_is_read_as_a_formula(digits_run: Path, tmp_path: Path) -> None:
+    run = copy(digits_run, tmp_path / "run")
+    around = json.loads((run / "environment.json").read_text())
+    names = ["=HYPERLINK(1)", "+1", "-1", "@x", *"456789"]
+    rewrite(run / "environment.json", data=around["data"] | {"classes": names})
+    tables = csv_tables(report(run))
+    assert "'=HYPERLINK(1)" in tables["classes"]
+    assert "\n=" not in tables["confusion"]
+    assert set(tables) == {"runs", "classes", "confusion", "confusions"}

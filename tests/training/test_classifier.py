@@ -1,0 +1,102 @@
+"""What was trained, used: probabilities that mean something, in bounded memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fallline import train
+from fallline.errors import DataError
+from fallline.training.classifier import Classifier
+from fallline.training.losses import LOSSES
+
+
+def pictures(folder: Path, count: int) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{index}.png" for index in range(count)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    settings: dict[str, Any] = {
+        "data": "synthetic",
+        "max_steps": 2,
+        "model": {"name": "convnet", "widths": [8, 8, 8]},
+        "train": {"eval_batch_size": 4, "threads": 1, "precision": "fp32"},
+        "track": {"tensorboard": False},
+    }
+    run = train(settings=settings, out=tmp_path_factory.mktemp("runs"), show="quiet")
+    return Classifier(run.path)
+
+
+def test_files_are_decoded_and_classified_a_batch_at_a_time(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = pictures(tmp_path, 10)
+    sizes: list[int] = []
+    forward = classifier.model.forward
+
+    def counted(images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        return torch.as_tensor(forward(images))
+
+    monkeypatch.setattr(classifier.model, "forward", counted)
+    predictions = classifier.predict(files)
+    assert sizes == [4, 4, 2]
+    assert [prediction.file for prediction in predictions] == [str(file) for file in files]
+    one_by_one = [classifier.predict([file])[0] for file in files]
+    for together, alone in zip(predictions, one_by_one, strict=True):
+        assert together.classes == alone.classes
+        assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+def test_all_files_that_are_no_images_are_named(classifier: Classifier, tmp_path: Path) -> None:
+    files = pictures(tmp_path, 10)
+    for index in (1, 8):
+        files[index].write_text("no image")
+    with pytest.raises(DataError) as caught:
+        classifier.predict(files)
+    assert str(files[1]) in str(caught.value)
+    assert str(files[8]) in str(caught.value)
+
+
+def test_no_files_make_no_predictions(classifier: Classifier) -> None:
+    assert classifier.predict([]) == []
+
+
+@pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.name)
+def test_the_logits_of_a_loss_say_probabilities_in_their_own_order(row: Any) -> None:
+    logits = torch.randn(200, 7, generator=torch.Generator().manual_seed(0))
+    for scale in (0.1, 1.0, 30.0):
+        probabilities = row.probabilities(scale * logits)
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(200))
+        assert probabilities.min() >= 0
+        assert torch.equal(probabilities.argmax(1), logits.argmax(1))
+
+
+@pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.name)
+def test_logits_that_are_trained_to_be_certain_say_so(row: Any) -> None:
+    """The best logits for labels that are drawn with known probabilities say these."""
+    truth = torch.tensor([0.7, 0.2, 0.1, 0.0])
+    logits = torch.zeros(1, 4, requires_grad=True)
+    for _ in range(2000):
+        values = row.value(logits.expand(4, 4), torch.arange(4), smoothing=0.0, reduction="none")
+        (gradient,) = torch.autograd.grad((truth * values).sum(), logits)
+        logits.data -= 0.4 * gradient
+    torch.testing.assert_close(row.probabilities(logits)[0], truth, atol=2e-3, rtol=0)
+
+
+def test_squared_error_says_the_nearest_probabilities() -> None:
+    nearest = LOSSES["squared_error"].probabilities
+    exact = torch.tensor([[0.9, 0.1, 0.0], [1.0, 0.0, 0.0]])
+    torch.testing.assert_close(nearest(exact), exact)
+    some = torch.tensor([[1.2, 0.1, -0.2], [-1.0, -1.1, -3.0]])
+    torch.testing.assert_close(nearest(some), torch.tensor([[1.0, 0, 0], [0.55, 0.45, 0]]))
