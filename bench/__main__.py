@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from bench import draw_race, input_path, machine, optimizers, presets, race, startup, table
+from bench import draw_race, input_path, machine, optimizers, presets, race, startup, sweeps, table
 
 JPEG_COPY = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.tar.xz"
 PRESETS = "fast94,fast95,fast96" if torch.cuda.is_available() else "fast70,fast80,fast90,mlp60"
@@ -36,6 +36,7 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
         "startup": lambda: startup.measure(args.data),
         "input": lambda: input_path.measure(args.data),
         "optimizers": lambda: optimizers.measure(args.data),
+        "sweeps": sweeps.measure,
         "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
         "presets": lambda: presets.measure(args.data, args.presets.split(","), args.seeds, peak),
         "race": long_race,

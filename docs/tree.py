@@ -32,8 +32,6 @@ def tree() -> str:
     assert there <= set(ORDER.split()), f"ORDER lacks {there - set(ORDER.split())}"
     for name in ORDER.split():
         folder = SOURCE / name
-        if name not in there:
-            continue  # TEMPORARY
         if folder.is_dir():
             lines.append(f"  {name + '/':<22}{sentence(folder / '__init__.py')}")
             files = sorted(set(folder.glob("*.py")) - {folder / "__init__.py"})

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from fallline.config import RunConfig, described_fields
+from fallline.config import RunConfig, declared_fields
 from fallline.models.table import MODELS
 from fallline.optim.table import OPTIMIZERS
 from fallline.values import range_of, value_fault
@@ -35,11 +35,11 @@ class Sample(BaseModel):
     ("name", "words"),
     [
         ("rate", "a number above 0"),
-        ("share", "a number, 0 or more and below 1 or null"),
+        ("share", "a number from 0 to below 1 or null"),
         ("low", "a number up to 0"),
-        ("both", "a number above 0 and up to 1"),
+        ("both", "a number above 0 up to 1"),
         ("word", "on, off or 2"),
-        ("widths", "a list, each a whole number, 1 or more"),
+        ("widths", "a list, each a whole number from 1 up"),
         ("pair", "a list of 2: a number, then true or false"),
         ("needed", "text"),
     ],
@@ -82,7 +82,7 @@ def every_field() -> Iterator[tuple[str, FieldInfo]]:
 
 
 def test_every_setting_has_words_and_every_stated_example_is_allowed() -> None:
-    assert len(described_fields()) > 40
+    assert len(declared_fields()) > 40
     for name, field in every_field():
         assert "any value" not in range_of(field), name
         for example in field.examples or ():

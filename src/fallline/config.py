@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -79,7 +80,7 @@ class DataConfig(Section):
 class ModelConfig(RowSection):
     """The network: a row of `fallline list models` and its options."""
 
-    name: str = "convnet"
+    name: str = Field("convnet", description="a row of `fallline list models`")
 
 
 class LrScaleConfig(Section):
@@ -95,7 +96,7 @@ class LrScaleConfig(Section):
 class OptimConfig(RowSection):
     """The optimizer: a row of `fallline list optimizers` and its options."""
 
-    name: str = "muon"
+    name: str = Field("muon", description="a row of `fallline list optimizers`")
     lr: Positive | None = Field(
         None, examples=[0.1], description="peak learning rate; default: the row's"
     )
@@ -207,19 +208,18 @@ SHORT_NAMES = {
 
 def field_names() -> list[str]:
     """Every dotted key the schema declares (the options of rows are not among them)."""
-    return [name for name, _, _ in described_fields()]
+    return list(declared_fields())
 
 
-def described_fields(
+def declared_fields(
     section: type[BaseModel] = RunConfig, prefix: str = ""
-) -> list[tuple[str, str, str]]:
-    """(dotted key, default, meaning) of every field the schema declares."""
-    described: list[tuple[str, str, str]] = []
+) -> dict[str, FieldInfo]:
+    """Every field the schema declares, by dotted key."""
+    declared: dict[str, FieldInfo] = {}
     for name, field in section.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            described += described_fields(kind, f"{prefix}{name}.")
+            declared |= declared_fields(kind, f"{prefix}{name}.")
         else:
-            default = "" if field.default is None else str(field.default)
-            described.append((prefix + name, default, field.description or ""))
-    return described
+            declared[prefix + name] = field
+    return declared

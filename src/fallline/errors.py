@@ -56,7 +56,7 @@ class Fault:
 def unknown_name(noun: str, word: str, known: Sequence[str], next: str | None = None) -> Fault:
     """The fault of a name that no row of a table has, with the nearest name as a suggestion."""
     guess = did_you_mean(word, known)
-    hint = f"did you mean {guess}?" if guess else next
+    hint = f"did you mean {guess}?" if guess else next or f"for example {known[0]}"
     return Fault(f"unknown {noun}", seen=word, allowed=", ".join(known), next=hint)
 
 

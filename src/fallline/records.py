@@ -178,7 +178,11 @@ class RunFolder:
         """The outcome, or None while there is none."""
         if not self.outcome.is_file():
             return None
-        return Outcome.from_json(self.outcome.read_text())
+        text = json.dumps(_read_object(self.outcome))
+        try:
+            return Outcome.from_json(text)
+        except TypeError as error:  # a field is missing
+            raise _unreadable(self.outcome, str(error)) from error
 
     def read_config(self) -> dict[str, Any]:
         """config.json as plain data."""
@@ -216,8 +220,19 @@ class RunFolder:
 def _read_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}", seen=str(error)) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except ValueError as error:
+        raise _unreadable(path, f"no JSON: {error}") from error
     if not isinstance(value, dict):
-        raise RunError(f"cannot read {path}", seen="no JSON object")
+        raise _unreadable(path, "no JSON object")
     return value
+
+
+def _unreadable(path: Path, seen: str) -> RunError:
+    return RunError(
+        f"cannot read {path}",
+        seen=seen,
+        allowed="the JSON object that the run wrote there",
+        next="bring the file back as it was; if that cannot be, train anew: fallline train",
+    )

@@ -26,7 +26,7 @@ _KINDS = {
 
 
 def range_of(field: FieldInfo) -> str:
-    """What the field takes: "a number from 0, below 1", "off, flip or flip_shift"."""
+    """What the field takes: "a number from 0 to below 1", "off, flip or flip_shift"."""
     return _words(_schema(field))
 
 
@@ -116,10 +116,9 @@ def _range(schema: Mapping[str, Any]) -> str:
     if low is not None and high is not None:
         return f" from {low:g} to {high:g}"
     if low is not None:
-        return f", {low:g} or more" + (f" and below {below:g}" if below is not None else "")
-    end = f"up to {high:g}" if high is not None else f"below {below:g}" if below else ""
-    start = f"above {above:g}" if above is not None else ""
-    return " " + " and ".join(filter(None, (start, end))) if start or end else ""
+        return f" from {low:g} " + (f"to below {below:g}" if below is not None else "up")
+    end = f" up to {high:g}" if high is not None else f" below {below:g}" if below else ""
+    return (f" above {above:g}" if above is not None else "") + end
 
 
 def _example(field: FieldInfo) -> str:

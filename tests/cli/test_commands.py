@@ -25,7 +25,6 @@ from PIL import Image
         (["list", "optimisers"], ["optimizers"]),
         (["list", "optimizers", "adamm"], ["unknown optimizer", "did you mean adam"]),
         (["list", "models", "convnett"], ["unknown model", "did you mean convnet"]),
-        (["list", "data", "digits"], ["rows of data have no settings", "list optimizers NAME"]),
         (["train", "--set", "train=5"], ["train is a section", "train.epochs"]),
         (["trian"], ["No such command", "train"]),
     ],
@@ -104,36 +103,6 @@ def test_from_training_to_using_what_was_trained(
 
     assert run(monkeypatch, "resume", folder) == 2
     assert "nothing to go on with" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "what", ["optimizers", "models", "data", "presets", "schedules", "settings", "runs"]
-)
-def test_every_table_can_be_listed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
-) -> None:
-    assert run(monkeypatch, "list", what, *(["--out", "nowhere"] if what == "runs" else [])) == 0
-    assert len(capsys.readouterr().out.splitlines()) >= 1
-
-
-@pytest.mark.parametrize(
-    ("words", "parts"),
-    [
-        (["optimizers", "sam"], ["optim.rho", "optim.lr ", "0.01 to 1, by logarithm"]),
-        (["optimizers", "muon"], ["optim.rest_lr", "0.0003 to 0.03, by logarithm"]),
-        (["models", "mlp"], ["model.widths", "(1024, 512)", "units of each hidden layer"]),
-    ],
-)
-def test_one_row_is_listed_with_its_settings(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    parts: list[str],
-) -> None:
-    assert run(monkeypatch, "list", *words) == 0
-    shown = capsys.readouterr().out
-    for part in parts:
-        assert part in shown
 
 
 def test_a_run_is_not_scored_on_splits_of_images_that_have_changed(

@@ -85,6 +85,34 @@ def test_an_address_is_to_be_downloaded_first(refuse: Refuse) -> None:
     assert "next: download it first" in said
 
 
+def test_a_run_s_file_that_is_broken_is_named_with_what_to_do(
+    refuse: Refuse, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"seed": 0, "data": ')
+    (tmp_path / "environment.json").write_text('{"data": {}}')
+    said = refuse("evaluate", str(tmp_path))
+    assert f"cannot read {tmp_path / 'config.json'}" in said
+    assert "seen: no JSON" in said
+    assert "allowed: the JSON object that the run wrote" in said
+    (tmp_path / "outcome.json").write_text("{}")
+    assert "outcome.json" in refuse("list", "runs", tmp_path.name, "--out", str(tmp_path.parent))
+
+
+def test_a_config_file_that_cannot_be_read_says_why_in_words(
+    refuse: Refuse, tmp_path: Path
+) -> None:
+    said = refuse("train", "-c", "nosuch.yaml")
+    assert "seen: No such file or directory" in said
+    assert f"check the path, as seen from {Path.cwd()}" in said
+    (tmp_path / "a.yaml").write_text("- 1\n")
+    assert "a list" in refuse("train", "-c", str(tmp_path / "a.yaml"))
+    assert "--set lr=VALUE" in refuse("train", "--set", "lr")
+
+
+def test_a_choice_of_views_that_is_none_gets_an_example(refuse: Refuse) -> None:
+    assert "for example off" in refuse("evaluate", "runs/r", "--tta", "nonsense")
+
+
 def test_an_option_of_another_row_names_the_rows_that_have_it(refuse: Refuse) -> None:
     said = refuse("train", "--set", "optimizer=adamw", "--set", "optim.rho=0.1")
     assert "a setting of adadelta, sam, asam; see: fallline list optimizers adamw" in said

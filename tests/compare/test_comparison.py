@@ -140,6 +140,8 @@ def test_a_training_that_has_not_ended_is_missing_and_the_comparison_not_complet
     found = comparison_of(plant(tmp_path / "planted", plan(), cut))
     assert not found.complete
     by_name = {s.optimizer: s for s in found.workloads[0].standings}
+    assert found.workloads[0].verdict.winner is None
+    assert "Not all has ended, 2 trainings are open" in found.answer
     assert by_name["sam"].chosen is None  # nothing is chosen before every configuration has ended
     assert by_name["sam"].score is None
     assert by_name["sam"].rank == 3

@@ -83,6 +83,21 @@ def test_what_has_ended_is_not_asked_for_again(tmp_path: Path) -> None:
     assert found.left() == 1
 
 
+def test_what_failed_gets_another_try_until_all_has_ended(tmp_path: Path) -> None:
+    def one_failed(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if phase == "tune" and name == "sgd" and trial == 0:
+            return Fate((), status="failed")
+        return repeated(workload, name, phase, trial, seed)
+
+    assert asked(search(tmp_path / "open", one_failed)) == ["tune-mlp-sgd-00-seed0"]
+
+    def all_ended(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        fate = one_failed(workload, name, phase, trial, seed)
+        return Fate((0.3, 0.7), test=0.7) if fate is None and trial == 1 else fate
+
+    assert asked(search(tmp_path / "ended", all_ended)) == []
+
+
 def test_a_budget_in_seconds_is_paced_before_each_training(tmp_path: Path) -> None:
     wanted = replace(
         plan(("sgd", "rmsprop"), configs=3, seeds=(1, 2)), budget=Budget(5, "seconds")

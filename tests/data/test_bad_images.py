@@ -30,9 +30,16 @@ def test_a_typing_error_gets_a_suggestion_the_names_and_the_word_path() -> None:
     assert not available("cifra10")
 
 
-@pytest.mark.parametrize("name", ["", "x" * 5000, "~nobody-here/pets", "a\0b"])
+@pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b"])
 def test_a_name_that_cannot_be_a_path_is_refused_like_any_other(name: str) -> None:
     assert "there is no such image set" in refusal(name)
+
+
+@pytest.mark.parametrize("name", ["~nobody-here/pets", "./pets", "a/b", "pets.zip", "c:\\pets"])
+def test_a_path_to_nothing_is_refused_as_a_path(name: str) -> None:
+    message = refusal(name)
+    assert "there is no such file or folder" in message
+    assert f"{name}, looked for in {Path.cwd()}" in message
 
 
 def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
@@ -117,9 +124,9 @@ def spoil(path: Path, how: str) -> str:
         return ""
     if how == "pipe":
         os.mkfifo(path)
-        return "no regular file, or a link that leads nowhere"
+        return "no regular file"
     path.symlink_to("nowhere")
-    return "no regular file, or a link that leads nowhere"
+    return "a link that leads nowhere"
 
 
 SPOILED = ["text", "empty", "half a JPEG", "bomb", "damaged PNG", "pipe", "dangling link"]
@@ -162,7 +169,54 @@ def test_a_class_of_which_every_image_is_bad_is_an_error_however_large_the_set(
         paint(tmp_path / "set" / ("cat", "dog")[index % 2] / f"{index:03}.png", size=(8, 8))
     (tmp_path / "set" / "newt").mkdir()
     spoil(tmp_path / "set" / "newt" / "1.png", "text")
-    assert "train/newt" in refusal(tmp_path / "set")
+    assert f"{tmp_path / 'set'}: newt\n" in refusal(tmp_path / "set")
+
+
+def test_an_empty_class_folder_is_named_as_it_lies_there(tmp_path: Path) -> None:
+    for kind in ("cat", "dog"):
+        paint(tmp_path / kind / "1.png")
+    (tmp_path / "four").mkdir()
+    assert f"{tmp_path}: four\n" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["test"], ["val"], ["val", "test"]])
+def test_splits_without_train_are_no_classes(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        for kind in ("cat", "dog"):
+            paint(tmp_path / name / kind / "1.png")
+    message = refusal(tmp_path)
+    assert f"there is {', '.join(f'{name}/' for name in sorted(names))} but no train/" in message
+    assert "put the images to train on into train/<class>/" in message
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"II*\0", "TIFF"),
+        (b"MM\0*", "TIFF"),
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x1cftypavif", "AVIF"),
+        (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+        (b"%PDF-1.7", "PDF"),
+    ],
+)
+def test_an_image_of_another_format_is_to_be_converted(
+    tmp_path: Path, head: bytes, name: str
+) -> None:
+    for kind in ("cat", "dog"):
+        paint(tmp_path / kind / "1.png")
+    (tmp_path / "cat" / "2.png").write_bytes(head.ljust(64, b"\1"))
+    message = refusal(tmp_path)
+    assert f"cat/2.png: {name}, which is not read: convert it to PNG or JPEG" in message
+    assert "next: convert these files, or delete them" in message
+
+
+def test_a_real_tiff_is_to_be_converted_and_a_single_one_counted_as_one(tmp_path: Path) -> None:
+    for index in range(150):
+        paint(tmp_path / ("cat", "dog")[index % 2] / f"{index}.png", (index, 0, 0), (8, 8))
+    paint(tmp_path / "cat" / "x.tif", format="TIFF")
+    (note,) = load(str(tmp_path)).notes
+    assert note.startswith("1 file no image, skipped: cat/x.tif (TIFF, which is not read")
 
 
 def test_a_bad_file_does_not_decide_the_size_of_the_others(tmp_path: Path) -> None:

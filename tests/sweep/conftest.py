@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from fallline.sweep.control import FileController
+from fallline.sweep.control import FileControl
 from fallline.sweep.file import read
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import open_store
 from fallline.sweep.study import Study
-from fallline.sweep.tasks import FOR_TRIALS
+from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
 
 SMALL: dict[str, Any] = {
     "method": "random",
@@ -53,7 +53,7 @@ def open_search(tmp_path: Path) -> Iterator[OpenSearch]:
             file = read(values, layers=[FOR_TRIALS])
             store = stack.enter_context(open_store(where, tmp_path / name, name))
             study = Study(store, name, file, None)
-            control = FileController().take(file, lambda: study, tmp_path / name)
-            return SweepSearch(file, study, control)
+            tasks = TaskMaker(file, name, tmp_path / name)
+            return SweepSearch(file, study, FileControl(file, study, tasks))
 
         yield open_it

@@ -43,11 +43,13 @@ def test_the_board_shows_every_run_over_http_on_loopback_though_the_port_is_take
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(tmp_path), str(taken_port)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
     try:
         assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"starting TensorBoard on {tmp_path} ...\n"
         found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
         assert found is not None
         assert int(found[1]) != taken_port

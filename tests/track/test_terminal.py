@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sample_run import log_all, outcome, records, start_of
 
 from fallline.records import Record
 from fallline.track import wording
+from fallline.track.lines import QuietTracker
 from fallline.track.terminal import clean, drawn_progress, settled
 
 HERE = Path(__file__).parent
@@ -103,6 +105,28 @@ def test_an_ascii_only_log_takes_any_name(tmp_path: Path) -> None:
 def test_quiet_is_one_line(tmp_path: Path) -> None:
     done = run(tmp_path, "quiet")
     assert done.stdout == (f"completed: val 75.00%, test 70.00%, 0.8 s, {tmp_path / 'a-run'}\n")
+
+
+def test_notes_of_a_quiet_run_go_to_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ended = replace(outcome(), notes=("2 files no image, skipped: a\x1b.png, b.png",))
+    QuietTracker(start_of(tmp_path)).finish(ended)
+    printed, told = capfd.readouterr()
+    assert len(printed.splitlines()) == 1
+    assert told == "note: 2 files no image, skipped: a .png, b.png\n"
+
+
+def test_a_run_without_a_test_split_says_that_val_is_all_there_is(tmp_path: Path) -> None:
+    start = start_of(tmp_path)
+    untested = {**start.environment, "data": {"test_images": 0}}
+    (note,) = wording.notes(replace(start, environment=untested), outcome())
+    assert note.startswith("no test split: val")
+    assert "test/<class>/ beside train/<class>/" in note
+    assert f"note       {note}" in wording.summary(replace(start, environment=untested), outcome())
+    assert not wording.notes(start, outcome())
+    on_test = start_of(tmp_path, data_validate_on="test")
+    assert not wording.notes(replace(on_test, environment=untested), outcome())
 
 
 def test_json_is_the_records_then_the_outcome_and_nothing_else(tmp_path: Path) -> None:

@@ -54,13 +54,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     assert loaded.state["weights"][0] == 1
     assert len(loaded.damaged) == 1
     assert str(newest) in loaded.damaged[0]
+    assert "using step00000001-" in loaded.damaged[0]
 
 
 def test_when_none_is_whole_the_error_names_each(tmp_path: Path) -> None:
     path = checkpoint.save(tmp_path, state(1), 1)
     flip_a_bit(path)
-    with pytest.raises(CheckpointError, match=path.name):
+    with pytest.raises(CheckpointError, match=path.name) as caught:
         checkpoint.load_latest(tmp_path)
+    assert "using" not in str(caught.value)  # there is no other one
+    assert f"fallline train --config {tmp_path.parent / 'config.json'}" in str(caught.value)
 
 
 class Evil:

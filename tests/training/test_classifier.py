@@ -37,6 +37,18 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     return Classifier(run.path)
 
 
+def test_what_is_no_image_file_is_named_with_the_formats_and_what_to_do(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        classifier.predict([tmp_path, tmp_path / "none.png", *pictures(tmp_path, 1)])
+    said = str(caught.value)
+    assert f"{tmp_path}: a folder, no image file" in said
+    assert f"{tmp_path / 'none.png'}: there is no such file" in said
+    assert "allowed: JPEG, PNG, BMP, WebP or GIF files" in said
+    assert "FOLDER/*.jpg" in said
+
+
 def test_files_are_decoded_and_classified_a_batch_at_a_time(
     classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fallline.config import LrScaleConfig, RunConfig, described_fields
+from fallline.config import LrScaleConfig, RunConfig, declared_fields
 from fallline.errors import ConfigError
 from fallline.training.resolve import (
     Layer,
@@ -17,6 +17,7 @@ from fallline.training.resolve import (
     read_layer,
     resolve,
 )
+from fallline.values import typed
 
 
 def settled(*assignments: str) -> Resolved:
@@ -126,8 +127,8 @@ def test_the_default_config_is_itself_settings() -> None:
 
 def test_dotted_keys_reach_every_field_of_the_schema() -> None:
     assert settled("optim.lr_scale.bias=64").config.optim.lr_scale.bias == 64
-    texts = [f"{key}={default}" for key, default, _ in described_fields() if default]
-    resolve([parse_assignments([text.replace("(", "[").replace(")", "]") for text in texts])])
+    texts = [f"{key}={typed(field.default)}" for key, field in declared_fields().items()]
+    resolve([parse_assignments(texts)])
 
 
 def test_a_wrapping_optimizer_takes_the_options_of_its_base() -> None:
@@ -151,8 +152,8 @@ def test_a_wrapping_optimizer_takes_the_options_of_its_base() -> None:
         ("lr=fast", ["optim.lr", "a number above 0", "fast"]),
         ("lr=0,1", ["optim.lr", "did you mean 0.1"]),
         ("epochs=0", ["train.epochs", "a number above 0", "train.epochs=10"]),
-        ("batch_size=2.5", ["train.batch_size", "a whole number, 1 or more", "2.5"]),
-        ("label_smoothing=1", ["train.label_smoothing", "a number, 0 or more and below 1"]),
+        ("batch_size=2.5", ["train.batch_size", "a whole number from 1 up", "2.5"]),
+        ("label_smoothing=1", ["train.label_smoothing", "a number from 0 to below 1"]),
         ("device=gpu", ["train.device", "gpu", "auto, cpu, cuda, cuda:1 or mps"]),
         ("data.image_size=4", ["data.image_size", "from 8 to 224", "data.image_size=32"]),
         ("optim=5", ["optim.name", "seen: 5", "text"]),

@@ -115,16 +115,15 @@ def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
-    name: Annotated[
-        str | None, typer.Argument(help="One optimizer or model, with its settings.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="One row of it, whole.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
 ) -> None:
     """Show a table: everything you may choose, in one line each."""
-    from fallline.cli.tables import print_row, print_table
+    from fallline.cli.rows import print_row
+    from fallline.cli.tables import print_table
 
     if name:
-        print_row(what.value, name)
+        print_row(what.value, name, out)
     else:
         print_table(what.value, out)
 

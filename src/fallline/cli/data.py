@@ -60,9 +60,19 @@ def show() -> None:
             cached.name or "unreadable",
             f"{cached.images:,}",
             " x ".join(map(str, cached.shape)),
-            f"{cached.bytes / 2**20:,.0f} MiB",
-            cached.fault or str(cached.path),
+            _size(cached.bytes),
+            cached.source,
+            f"{cached.path}: {cached.fault}" if cached.fault else str(cached.path),
         )
         for cached in cached_sets()
     ]
-    print_grid(("set", "images", "height x width x channels", "size", "file"), lines)
+    columns = ("set", "images", "height x width x channels", "size", "made from", "file")
+    print_grid(columns, lines, wrap=False)
+
+
+def _size(count: int) -> str:
+    """Bytes in the largest unit that they fill: 640 KiB, 1.2 GiB."""
+    size, units = float(count), ["bytes", "KiB", "MiB", "GiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size:,.1f} {units[0]}" if size < 10 and size % 1 else f"{size:,.0f} {units[0]}"

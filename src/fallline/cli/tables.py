@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from fallline.errors import ConfigError
+from fallline.errors import RunError
 from fallline.records import RunFolder
 
-WIDE = 160  # characters
+WIDE, ENDLESS = 160, 100_000  # characters
 Lines = Iterable[tuple[str, ...]]
 
 
@@ -30,60 +32,25 @@ def print_table(what: str, runs: Path) -> None:
     print_grid(*tables[what]())
 
 
-def print_row(what: str, name: str) -> None:
-    """Prints one row of a table whose rows have settings. Raises ConfigError for other tables."""
-    tables = {"optimizers": _print_optimizer, "models": _print_model}
-    if what not in tables:
-        raise ConfigError(
-            f"rows of {what} have no settings of their own",
-            seen=f"list {what} {name}",
-            allowed="list optimizers NAME, list models NAME",
-            next=f"fallline list {what}",
-        )
-    tables[what](name)
+def print_grid(columns: tuple[str, ...], lines: Lines, *, wrap: bool = True) -> None:
+    """Prints lines below their columns' titles; without `wrap` each stays one line, however long.
 
-
-def _print_model(name: str) -> None:
-    """What it is and what may be set."""
-    from fallline.models.table import MODELS
-
-    model = MODELS[name]
-    Console(highlight=False).print(Text(f"{name}: {model.summary}"))
-    lines = [
-        (f"model.{option}", str(field.default), field.description or "")
-        for option, field in model.options.model_fields.items()
-    ]
-    print_grid(("setting", "default", "meaning"), lines)
-
-
-def _print_optimizer(name: str) -> None:
-    """What it is, what may be set, what a search tries."""
-    from fallline.optim.schema import options_schema, search_space
-    from fallline.optim.table import row
-
-    optimizer = row(name)
-    console = Console(highlight=False)
-    console.print(Text(f"{name}: {optimizer.summary}"))
-    console.print(Text(f"{optimizer.paper}; {optimizer.gradients_per_step:g} gradients per step"))
-    space = search_space(name)
-    lines = [
-        (f"optim.{option}", str(field.default), str(space.get(option, "")))
-        for option, field in options_schema(name, {}).model_fields.items()
-    ]
-    print_grid(("setting", "default", "a search tries"), lines)
-
-
-def print_grid(columns: tuple[str, ...], lines: Lines) -> None:
-    """Prints lines below their columns' titles."""
+    A column without any value is left out. A file or a pipe has no edge to wrap at, unless COLUMNS
+    gives it one.
+    """
+    rows = [tuple(line) for line in lines]
+    told = [at for at in range(len(columns)) if not rows or any(row[at] for row in rows)]
     grid = Grid(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, no_wrap=column == columns[0])
-    for line in lines:
-        grid.add_row(*(Text(cell) for cell in line))
+    for at in told:
+        grid.add_column(columns[at], no_wrap=at == 0, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(row[at]) for at in told))
     console = Console()
-    if not console.is_terminal:
-        console.width = WIDE  # a file or a pipe has no edge to wrap at
-    console.print(grid)
+    if not wrap:
+        console.width = ENDLESS
+    elif not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDE
+    console.print(grid, soft_wrap=not wrap)
 
 
 def _optimizers() -> tuple[tuple[str, ...], Lines]:
@@ -132,27 +99,67 @@ def _schedules() -> tuple[tuple[str, ...], Lines]:
 
 
 def _settings() -> tuple[tuple[str, ...], Lines]:
-    from fallline.config import SHORT_NAMES, described_fields
+    from fallline.config import declared_fields
+    from fallline.values import range_of
 
-    short = {field: name for name, field in SHORT_NAMES.items()}
+    plain = plain_run()
     lines = [
-        (name, short.get(name, ""), default, description)
-        for name, default, description in described_fields()
+        (name, short_names(name), plain[name], range_of(field), field.description or "")
+        for name, field in declared_fields().items()
     ]
-    return ("setting", "short name", "default", "meaning"), lines
+    lines += [
+        (f"{section}.*", "", "", "", f"those of one: fallline list {table} NAME")
+        for section, table in (("model", "models"), ("optim", "optimizers"))
+    ]
+    return ("setting", "short name", "plain run", "takes", "meaning"), lines
+
+
+def plain_run() -> dict[str, str]:
+    """What each setting is where nobody sets it: the default preset's value, else the schema's."""
+    from fallline.config import declared_fields
+    from fallline.training.resolve import preset_layer, resolve
+    from fallline.values import typed
+
+    config = resolve([preset_layer("steady")]).config.model_dump(mode="json")
+    plain = {}
+    for key in declared_fields():
+        value: Any = config
+        for part in key.split("."):
+            value = value[part]
+        plain[key] = "" if value is None else typed(value)
+    return plain
+
+
+def short_names(key: str) -> str:
+    """The words that mean a setting beside its dotted key."""
+    from fallline.config import SHORT_NAMES
+
+    return ", ".join(short for short, field in SHORT_NAMES.items() if field == key)
 
 
 def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
+    if not folder.is_dir():
+        raise RunError(
+            "there is no folder of runs",
+            seen=f"{folder} does not exist, or is no folder",
+            next="name it with --out, or train something first: fallline train --data digits",
+        )
     found = sorted(path.parent for path in folder.glob("*/config.json"))
-    return ("run", "status", "val", "test", "steps"), [
-        _run_line(RunFolder(path)) for path in found
-    ]
+    lines = [_run_line(RunFolder(path)) for path in found]
+    columns = ("run", "started", "data", "optimizer", "status", "val", "test", "steps")
+    return columns, lines or [(f"no run in {folder}", *[""] * (len(columns) - 1))]
 
 
 def _run_line(run: RunFolder) -> tuple[str, ...]:
-    outcome = run.read_outcome()
+    try:
+        config, around, outcome = run.read_config(), run.read_environment(), run.read_outcome()
+        data = around.get("data", {}).get("name") or config["data"]["name"]
+        started = str(around.get("started", ""))[:16].replace("T", " ")
+        facts = (started, data, config["optim"]["name"])
+    except (RunError, KeyError, TypeError, AttributeError):
+        return run.path.name, "", "", "", "unreadable", "", "", ""
     if outcome is None:
-        return run.path.name, "not ended", "", "", ""
+        return run.path.name, *facts, "not ended", "", "", ""
     scores = (outcome.val_accuracy, outcome.test_accuracy)
     percent = ("" if score is None else f"{score:.2%}" for score in scores)
-    return run.path.name, outcome.status, *percent, str(outcome.steps)
+    return run.path.name, *facts, outcome.status, *percent, str(outcome.steps)

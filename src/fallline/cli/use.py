@@ -68,4 +68,4 @@ def print_predictions(run: Path, images: list[Path], top: int, device: str) -> N
         for prediction in Classifier(run, device=device).predict(images)
     ]
     columns = ("image", *(f"{place}." for place in range(1, len(lines[0]))))
-    print_grid(columns, lines)
+    print_grid(columns, lines, wrap=False)

@@ -78,7 +78,7 @@ def comparison_of(path: str | Path) -> Comparison:
     workloads = tuple(workload_of(evidence, w, circumstances) for w in evidence.plan.workloads)
     return Comparison(
         answer=_answer(workloads),
-        complete=all(_is_complete(s) for w in workloads for s in w.standings),
+        complete=not any(s.open for w in workloads for s in w.standings),
         plan=evidence.plan,
         circumstances=circumstances,
         workloads=workloads,
@@ -100,11 +100,6 @@ def _answer(workloads: Sequence[Workload]) -> str:
     if len(workloads) == 1:
         return workloads[0].verdict.sentence
     return " ".join(f"{each.name}: {each.verdict.sentence}" for each in workloads)
-
-
-def _is_complete(standing: Standing) -> bool:
-    ended = all(training.has_ended for training in (*standing.trials, *standing.repeats))
-    return ended and (bool(standing.repeats) or standing.chosen is None)
 
 
 def _profiles(workloads: Sequence[Workload]) -> tuple[Profile, ...]:

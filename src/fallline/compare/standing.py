@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fallline.compare.estimate import Estimate, estimate
 from fallline.compare.evidence import Training
-from fallline.compare.plan import Contestant
+from fallline.compare.plan import Budget, Contestant
 from fallline.compare.target import Attempt
 from fallline.compare.tuning import (
     BestOf,
@@ -21,6 +21,7 @@ from fallline.compare.tuning import (
 )
 
 LR: Final = "optim.lr"
+TOLERANCE: Final = 0.1  # of a budget in seconds
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,11 @@ class Standing:
     cost: Cost | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def open(self) -> int:
+        """How many of its planned trainings have not ended; repeats are planned after a choice."""
+        return self.tuned.missing + self.repeated.missing
+
 
 def counts_of(trainings: Sequence[Training]) -> Counts:
     """How they ended."""
@@ -183,6 +189,16 @@ def edges_of_chosen(contestant: Contestant, chosen: int | None) -> tuple[Edge, .
     if chosen is None:
         return ()
     return edges_of(contestant.space, contestant.configurations[chosen])
+
+
+def missed_budget(cost: Cost | None, budget: Budget) -> tuple[str, ...]:
+    """Where a budget in seconds was not kept: the machine changed its pace."""
+    if cost is None or budget.unit != "seconds":
+        return ()
+    took = cost.seconds.mean
+    if abs(took / budget.amount - 1) <= TOLERANCE:
+        return ()
+    return (f"its repeats took {took:.1f} s of a budget of {budget.amount:g} s",)
 
 
 def notes_of(

@@ -15,7 +15,7 @@ class Verdict:
     """Who won.
 
     Attributes:
-        winner: beats every rival beyond noise; None where nobody does.
+        winner: beats every rival beyond noise; None where nobody does, or not all has ended.
         contenders: the leader, and whoever cannot be told from it.
         sentence: the answer, with its uncertainty and n.
         seeds_needed: that would tell the leader from the next; None as in `Difference`.
@@ -39,6 +39,9 @@ def verdict_of(
     gaps = {d.worse: d for d in differences if d.better == leader.optimizer}
     nearest = gaps.get(scored[1].optimizer) if len(scored) > 1 else None
     needed = nearest.seeds_needed if nearest else None
+    if open_ := sum(standing.open for standing in standings):
+        text = f"Not all has ended, {open_} trainings are open: so far {_reached(leader, split)}."
+        return Verdict(None, contenders, text, needed)
     if len(standings) == 1:
         return Verdict(None, contenders, f"{_reached(leader, split)}. It had no rival.", None)
     if contenders == (leader.optimizer,) and nearest:

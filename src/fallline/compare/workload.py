@@ -13,7 +13,7 @@ from fallline.compare.circumstances import Circumstances
 from fallline.compare.difference import Difference, differences
 from fallline.compare.estimate import Array, Estimate, estimate
 from fallline.compare.evidence import Evidence, Training, chosen
-from fallline.compare.plan import Contestant
+from fallline.compare.plan import Budget, Contestant, Plan
 from fallline.compare.standing import (
     Standing,
     best_of_trials,
@@ -21,6 +21,7 @@ from fallline.compare.standing import (
     counts_of,
     curve_of,
     edges_of_chosen,
+    missed_budget,
     notes_of,
     sensitivity_of_trials,
 )
@@ -103,6 +104,7 @@ class _Ranking:
     """What stands between the optimizers."""
 
     scoring: Scoring
+    budget: Budget
     names: tuple[str, ...]
     differences: tuple[Difference, ...]
     chances: Chances | None
@@ -120,7 +122,7 @@ def workload_of(evidence: Evidence, name: str, circumstances: Circumstances) -> 
     scoring = _scoring(entries, circumstances)
     entries = [_with_scores(entry, scoring) for entry in entries]
     entries.sort(key=lambda entry: -entry.mean)
-    ranking = _rank(entries, scoring, evidence.plan.targets)
+    ranking = _rank(entries, scoring, evidence.plan)
     standings = tuple(_standing(e, place, ranking) for place, e in enumerate(entries))
     return Workload(
         name=name,
@@ -154,7 +156,7 @@ def _with_scores(entry: _Entry, scoring: Scoring) -> _Entry:
     return replace(entry, scores=scores)
 
 
-def _rank(entries: Sequence[_Entry], scoring: Scoring, targets: tuple[float, ...]) -> _Ranking:
+def _rank(entries: Sequence[_Entry], scoring: Scoring, plan: Plan) -> _Ranking:
     scored = [entry for entry in entries if entry.mean >= 0]
     names = tuple(entry.contestant.optimizer for entry in scored)
     scores = np.array([entry.scores for entry in scored])
@@ -162,10 +164,11 @@ def _rank(entries: Sequence[_Entry], scoring: Scoring, targets: tuple[float, ...
     resolution = scoring.resolution
     return _Ranking(
         scoring=scoring,
+        budget=plan.budget,
         names=names,
         differences=differences(names, scores, resolution=resolution) if scored else (),
         chances=chances_of(scores, resolution=resolution) if scored else None,
-        targets=targets or targets_of(trainings, scoring.chance),
+        targets=plan.targets or targets_of(trainings, scoring.chance),
     )
 
 
@@ -174,7 +177,7 @@ def _standing(entry: _Entry, place: int, ranking: _Ranking) -> Standing:
     best = ranking.chances.best if ranking.chances else ()
     beats = ranking.chances.beats_next if ranking.chances else ()
     tuned, repeated = counts_of(trials), counts_of(repeats)
-    edges = edges_of_chosen(contestant, entry.chosen)
+    edges, cost = edges_of_chosen(contestant, entry.chosen), cost_of(trials, repeats)
     return Standing(
         optimizer=contestant.optimizer,
         rank=place + 1,
@@ -194,8 +197,11 @@ def _standing(entry: _Entry, place: int, ranking: _Ranking) -> Standing:
         sensitivity=sensitivity_of_trials(trials),
         edges=edges,
         attempts=tuple(attempt(target, trials, repeats) for target in ranking.targets),
-        cost=cost_of(trials, repeats),
-        notes=notes_of(contestant, edges, tuned, repeated),
+        cost=cost,
+        notes=(
+            *notes_of(contestant, edges, tuned, repeated),
+            *missed_budget(cost, ranking.budget),
+        ),
     )
 
 

@@ -78,7 +78,15 @@ def grid(lanes: Sequence[Lane]) -> Table:
     leaders = leaders_of(lanes)
     several = len({lane.workload for lane in lanes}) > 1
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("optimizer", "best curve", "best on val", "budget used", "gradients", ""):
+    for title in (
+        "optimizer",
+        "best curve",
+        "best on val",
+        "budget used",
+        "gradients",
+        "training",
+        "",
+    ):
         table.add_column(title, no_wrap=True)
     for lane in lanes:
         name = f"{lane.workload} {lane.optimizer}" if several else lane.optimizer
@@ -90,6 +98,7 @@ def grid(lanes: Sequence[Lane]) -> Table:
             Text(accuracy(lane.value), style=style),
             f"{_bar(lane)} {lane.ended}/{lane.planned}",
             f"{lane.gradients:,.0f}",
+            clock(lane.seconds),
             Text(f"{lane.phase}{lost}", style="yellow" if lost else "dim"),
         )
     return table

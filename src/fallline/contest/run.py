@@ -110,7 +110,7 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
         raise DataError("one class is nothing to tell apart", seen=images.classes[0])
     used = got.config.data.name
     recipe = replace(first, data=used if used != wanted.config.data.name else wish.data)
-    return replace(plan, name=name or _default_name(used, plan), data=used), recipe
+    return replace(plan, name=_plain(name or _default_name(used, plan)), data=used), recipe
 
 
 def _carry_out(
@@ -126,5 +126,9 @@ def _carry_out(
 
 
 def _default_name(data: str, plan: Plan) -> str:
-    words = f"compare-{Path(data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
-    return re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100]
+    return f"compare-{Path(data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
+
+
+def _plain(words: str) -> str:
+    """A folder's name of them: whatever is typed, it stays inside --out."""
+    return re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100] or "comparison"

@@ -23,6 +23,8 @@ class ContestSearch:
 
     It keeps nothing of its own: what has ended is read from the run folders, so the same plan goes
     on after any kill. Optimizers take turns, so that what changes on the machine hits all alike.
+    What failed (a full disk, an error) gets another try in the session that goes on; once all has
+    ended, all stays as it is.
 
     Attributes:
         plan: what is compared.
@@ -33,7 +35,13 @@ class ContestSearch:
         self._tasks, self.plan = tasks, tasks.plan
         self._given: dict[str, Slate] = {}  # in this session
         self._trainings: dict[str, Training] = {}
+        self._again: frozenset[str] = frozenset()
         self.curves: dict[str, list[float]] = {}
+        if self.left():
+            slates = [
+                s for pair in self.pairs for s in (*self.tuning(pair), *self.repeating(pair))
+            ]
+            self._again = frozenset(s.key for s in slates if self.training(s).status == "failed")
 
     @property
     def pairs(self) -> list[Pair]:
@@ -68,6 +76,7 @@ class ContestSearch:
     def tell(self, task: Task, result: Result) -> None:
         """Forgets what was known of the training: its folder tells it now."""
         self._trainings.pop(task.key, None)
+        self._again -= {task.key}
         self.curves.pop(task.key, None)
 
     @property
@@ -92,6 +101,10 @@ class ContestSearch:
             self._trainings[slate.key] = found
         return found
 
+    def has_ended(self, slate: Slate) -> bool:
+        """Whether a training has come to an end that stays."""
+        return slate.key not in self._again and self.training(slate).has_ended
+
     def tuning(self, pair: Pair) -> list[Slate]:
         """The configurations of an optimizer."""
         seed = self.plan.tuning_seed
@@ -100,24 +113,28 @@ class ContestSearch:
 
     def repeating(self, pair: Pair) -> list[Slate]:
         """The repeats of its best; none before every configuration has ended."""
-        trials = [self.training(slate) for slate in self.tuning(pair)]
-        best = chosen(trials) if all(trial.has_ended for trial in trials) else None
+        slates = self.tuning(pair)
+        if not all(self.has_ended(slate) for slate in slates):
+            return []
+        best = chosen([self.training(slate) for slate in slates])
         if best is None:
             return []
         return [Slate("repeat", *pair, best, seed) for seed in self.plan.seeds]
 
     def left(self) -> int:
-        """How many trainings that the ranking needs have not ended."""
-        ended = sum(
-            self.training(slate).has_ended
-            for pair in self.pairs
-            for slate in (*self.tuning(pair), *self.repeating(pair))
-        )
-        return self.plan.trainings - ended
+        """How many trainings have to end yet; an optimizer that never trained is not repeated."""
+        return sum(self._left(pair) for pair in self.pairs)
+
+    def _left(self, pair: Pair) -> int:
+        tuning, repeating = self.tuning(pair), self.repeating(pair)
+        open_trials = sum(not self.has_ended(slate) for slate in tuning)
+        if open_trials:
+            return open_trials + len(self.plan.seeds)
+        return sum(not self.has_ended(slate) for slate in repeating)
 
     def _open(self) -> Iterator[Slate]:
         for slate in (*self._in_turns(self.tuning), *self._in_turns(self.repeating)):
-            if slate.key in self._given or self.training(slate).has_ended:
+            if slate.key in self._given or self.has_ended(slate):
                 continue
             pacer = self._pacer(slate)
             if pacer is None or self.training(pacer).has_ended:

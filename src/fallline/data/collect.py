@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from fallline.data.cache import Contents, PixelWriter
 from fallline.data.decode import (
+    ACCEPTED,
+    CONVERT,
     DEFAULT_SIZE,
     LARGEST,
     SMALLEST,
@@ -171,9 +173,13 @@ def _check_bad(source: Source, bad: dict[str, str], files: int) -> None:
         raise DataError(
             f"{len(bad)} of {files} files in the class folders cannot be used as images",
             seen="\n        ".join([str(source.path), *listed, *more]),
-            allowed=f"JPEG, PNG, BMP, WebP, GIF; under {BAD_ALLOWED:.0%} of other files",
-            next="delete or repair these files",
+            allowed=f"{ACCEPTED}; under {BAD_ALLOWED:.0%} of other files",
+            next=f"{'convert' if _convertible(bad) else 'repair'} these files, or delete them",
         )
+
+
+def _convertible(bad: dict[str, str]) -> bool:
+    return any(CONVERT in why for why in bad.values())
 
 
 def _check_filled(source: Source, layout: Layout, labels: Index, splits: Pixels) -> None:
@@ -181,7 +187,8 @@ def _check_filled(source: Source, layout: Layout, labels: Index, splits: Pixels)
         unique = set(zip(splits.tolist(), labels.tolist(), strict=True))
         return {(split, layout.classes[label]) for split, label in unique if label >= 0}
 
-    check_filled(pairs(layout.splits, layout.labels), pairs(splits, labels), str(source.path))
+    expected = pairs(layout.splits, layout.labels)
+    check_filled(expected, pairs(splits, labels), layout.with_splits, str(source.path))
 
 
 def _note_copy(read: _Pass, layout: Layout) -> str:
@@ -193,7 +200,8 @@ def _note_copy(read: _Pass, layout: Layout) -> str:
 
 def _note_files(what: str, names: list[str]) -> str:
     more = ", ..." if len(names) > NAMED else ""
-    return f"{len(names)} files {what}: {', '.join(names[:NAMED])}{more}" if names else ""
+    files = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return f"{files} {what}: {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _note_size(plan: Plan, wish: Wish) -> str:
@@ -206,4 +214,5 @@ def _note_size(plan: Plan, wish: Wish) -> str:
 
 
 def _note_see_through(count: int) -> str:
-    return f"{count} images with transparent parts: shown on white" if count else ""
+    images = "1 image" if count == 1 else f"{count} images"
+    return f"{images} with transparent parts: shown on white" if count else ""

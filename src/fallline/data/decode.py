@@ -21,6 +21,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fallline.data.imageset import Pixels
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+ACCEPTED = "JPEG, PNG, BMP, WebP or GIF"
+CONVERT = "convert it to PNG or JPEG"
+OTHER_FORMATS = {  # how they start, at once or after a length of four bytes -> their name
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"ftypavif": "AVIF",
+    b"ftyphe": "HEIC",
+    b"ftypmif1": "HEIC",
+    b"jP  ": "JPEG 2000",
+    b"\xff\x0a": "JPEG XL",
+    b"JXL ": "JPEG XL",
+    b"8BPS": "a Photoshop file",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"\0\0\1\0": "an icon",
+}
 SMALLEST, LARGEST = 8, 224  # pixels a side that models take
 DEFAULT_SIZE = 64  # pixels a side, where the images do not agree on one
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
@@ -157,7 +173,7 @@ def _opened(file: File) -> Iterator[Image.Image]:
     except (BadImage, Refuted):
         raise
     except UnidentifiedImageError:
-        raise BadImage("no JPEG, PNG, BMP, WebP or GIF image") from None
+        raise BadImage(_instead_of_an_image(file)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage(f"claims more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels") from None
     except OSError as error:
@@ -172,10 +188,28 @@ def _readable(file: File) -> Path | io.BytesIO:
             raise BadImage("the file is empty")
         return io.BytesIO(file)
     if not file.is_file():  # opening a pipe would wait for ever
-        raise BadImage("no regular file, or a link that leads nowhere")
+        raise BadImage(_instead_of_a_file(file))
     if file.stat().st_size == 0:
         raise BadImage("the file is empty")
     return file
+
+
+def _instead_of_a_file(path: Path) -> str:
+    if path.is_dir():
+        return "a folder, no image file"
+    if path.exists():
+        return "no regular file"
+    return "a link that leads nowhere" if path.is_symlink() else "there is no such file"
+
+
+def _instead_of_an_image(file: File) -> str:
+    """What else a file is: an image of a format that can be converted, or none."""
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened:
+        head = opened.read(32)
+    for start, name in OTHER_FORMATS.items():
+        if start in (head[: len(start)], head[4 : 4 + len(start)]):
+            return f"{name}, which is not read: {CONVERT}"
+    return f"no {ACCEPTED} image"
 
 
 def _decode_into(target: Pixels, image: Image.Image, plan: Plan) -> bool:

@@ -46,11 +46,13 @@ class Layout:
         classes: the name of class i.
         splits: int64 (files,), 0 train, 1 val, 2 test, -1 for a file outside the class folders.
         labels: int64 (files,), -1 likewise.
+        with_splits: whether there is a train/ around the class folders.
     """
 
     classes: tuple[str, ...]
     splits: Index
     labels: Index
+    with_splits: bool
 
 
 def is_hidden(name: str) -> bool:
@@ -76,18 +78,20 @@ def arrange(names: Sequence[str], folders: Iterable[str], source: str) -> Layout
     files = [file[depth:] for file in files]
     seen = {folder[depth:] for folder in seen if len(folder) > depth}
     with_splits = _has_splits(seen)
+    _check_train(seen, source)
     places = [_place(file[:-1], with_splits) for file in files]
     expected = {place for folder in seen if (place := _place(folder, with_splits))}
     filled = {place for place in places if place}
     _check_classes({name for split, name in expected if split == 0}, len(files), source)
     _check_known(expected, source)
-    check_filled(expected, filled, source)
+    check_filled(expected, filled, with_splits, source)
     classes = sorted({name for _, name in expected}, key=natural_key)
     number = {name: index for index, name in enumerate(classes)}
     return Layout(
         classes=tuple(classes),
         splits=np.array([place[0] if place else _STRAY for place in places], np.int64),
         labels=np.array([number[place[1]] if place else _STRAY for place in places], np.int64),
+        with_splits=with_splits,
     )
 
 
@@ -130,6 +134,19 @@ def _place(folder: Path, with_splits: bool) -> tuple[int, str] | None:
     return (split, folder[1]) if split is not None and len(folder) > 1 else None
 
 
+def _check_train(folders: set[Path], source: str) -> None:
+    """Raises DataError where test/ or val/ holds classes and there is no train/ beside it."""
+    tops = {folder[0] for folder in folders}
+    holding = {folder[0] for folder in folders if len(folder) > 1}
+    if tops and tops == holding and all(_split_of(top) in (1, 2) for top in tops):
+        raise DataError(
+            "there are no training images",
+            seen=f"{source}: there is {_list(f'{top}/' for top in tops)} but no train/",
+            allowed=LAYOUTS,
+            next="put the images to train on into train/<class>/ beside it",
+        )
+
+
 def _check_classes(train: set[str], files: int, source: str) -> None:
     if len(train) < 2:
         found = f"the class {_list(train)} alone" if train else f"{files} files, no class folders"
@@ -155,15 +172,19 @@ def _check_known(expected: set[tuple[int, str]], source: str) -> None:
 
 
 def check_filled(
-    expected: set[tuple[int, str]], filled: set[tuple[int, str]], source: str
+    expected: set[tuple[int, str]],
+    filled: set[tuple[int, str]],
+    with_splits: bool,
+    source: str,
 ) -> None:
     """Raises DataError when a class folder holds nothing."""
-    names = {index: name for name, index in reversed(SPLIT_NAMES.items())}
+    names = {index: f"{name}/" for name, index in reversed(SPLIT_NAMES.items())}
+    names = names if with_splits else {0: ""}
     empty = sorted(expected - filled)
     if empty:
         raise DataError(
             "a class has no images",
-            seen=f"{source}: {_list(f'{names[split]}/{name}' for split, name in empty)}",
+            seen=f"{source}: {_list(f'{names[split]}{name}' for split, name in empty)}",
             allowed="at least one image in every class folder",
             next="add images to it, or delete the folder",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -99,7 +99,8 @@ class RayTasks:
 
         Its images are opened here first; raises what `data.load` does.
         """
-        self._waiting.append(task)
+        there = replace(task, out=task.out.absolute())  # a node has another working directory
+        self._waiting.append(there.with_threads(self._threads))
         self._fill()
 
     def poll(self, timeout: float) -> list[Event]:
@@ -140,7 +141,7 @@ class RayTasks:
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self.slots:
-            task = self._waiting.popleft().with_threads(self._threads)
+            task = self._waiting.popleft()
             life = next(self._lives)
             before = Mirror(task.out / task.key).changes()
             loan, blocks = self._lend(task)

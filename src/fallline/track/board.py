@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fallline.errors import RunError
-from fallline.track.terminal import say
+from fallline.track.terminal import say, tell
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -26,6 +26,7 @@ def board(path: str | Path, *, port: int = 6006, open_browser: bool = False) -> 
     Raises RunError when there are no event files below `path`.
     """
     _check(Path(path))
+    tell(f"starting TensorBoard on {path} ...")
     url = launch(path, port)
     say(f"TensorBoard on {path}: {url}\nCtrl-C ends it")
     if open_browser:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fallline.records import Outcome, Record
 from fallline.track import wording
-from fallline.track.terminal import say
+from fallline.track.terminal import say, tell
 from fallline.track.tracker import RunStart
 
 
@@ -35,7 +35,7 @@ class LinesTracker:
 
 
 class QuietTracker:
-    """The outcome in one line, nothing before."""
+    """The outcome in one line, nothing before; notes go to standard error."""
 
     def __init__(self, start: RunStart) -> None:
         self._start = start
@@ -48,6 +48,8 @@ class QuietTracker:
 
     def finish(self, outcome: Outcome) -> None:
         """Prints the outcome."""
+        for note in wording.notes(self._start, outcome):
+            tell(f"note: {note}")
         say(wording.last_line(self._start, outcome))
 
 

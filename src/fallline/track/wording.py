@@ -55,7 +55,7 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
     """The lines below a run: how it ended, how good it is, and what to type next."""
     lines = [
         f"{outcome.status}: {clean(outcome.reason)}",
-        *(f"note       {clean(note)}" for note in outcome.notes),
+        *(f"note       {note}" for note in notes(start, outcome)),
         f"accuracy   {accuracies(outcome)}",
         f"time       {_duration(outcome.train_seconds)} of training, "
         f"{_duration(outcome.wall_seconds)} in all, {outcome.epochs:.4g} epochs, "
@@ -64,6 +64,19 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
     ]
     nexts = what_next(start, outcome)
     return lines + [f"{'next' if not i else '':<9}  {command}" for i, command in enumerate(nexts)]
+
+
+def notes(start: RunStart, outcome: Outcome) -> list[str]:
+    """What to know of the images, in a line each."""
+    told = [clean(note) for note in outcome.notes]
+    held_out = start.config.get("data", {}).get("validate_on") == "val"
+    untested = start.environment.get("data", {}).get("test_images") == 0
+    if outcome.val_accuracy is not None and held_out and untested:
+        told.append(
+            "no test split: val, on which choices are made, is all there is to judge by "
+            "(to have one, put images into test/<class>/ beside train/<class>/)"
+        )
+    return told
 
 
 def last_line(start: RunStart, outcome: Outcome) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import pickle
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,17 @@ def load_latest(folder: Path) -> Loaded:
     for path in reversed(list_checkpoints(folder)):
         fault = None
         try:
-            return Loaded(_read(path), tuple(damaged))
+            used = f": using {path.name}, the one before it"
+            return Loaded(_read(path), tuple(line + used for line in damaged))
         except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             fault = str(error).splitlines()[0] if str(error) else type(error).__name__
-        damaged.append(f"the checkpoint {path} is damaged ({fault}): using the one before it")
+        damaged.append(f"the checkpoint {path} is damaged ({fault})")
+    config = shlex.quote(str(folder.parent / "config.json"))
     raise CheckpointError(
         f"no checkpoint to load in {folder}",
         seen="; ".join(damaged) or "none was written yet",
-        next="start the run again",
+        allowed="a checkpoint that is whole, with the checksum in its name",
+        next=f"train it anew: fallline train --config {config}",
     )
 
 

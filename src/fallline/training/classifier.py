@@ -13,7 +13,7 @@ from torch import nn
 
 from fallline.data import ImageSet, Split
 from fallline.data.batches import Batches, Normalize
-from fallline.data.decode import Plan, decode
+from fallline.data.decode import ACCEPTED, Plan, decode
 from fallline.errors import DataError
 from fallline.records import RunFolder
 from fallline.training import checkpoint
@@ -70,7 +70,12 @@ class Classifier:
             if not faults:
                 predictions += map(self._prediction, part, self._probabilities(chunk.pixels))
         if faults:
-            raise DataError("cannot read the image", seen="\n        ".join(faults))
+            raise DataError(
+                "cannot read the image",
+                seen="\n        ".join(faults),
+                allowed=f"{ACCEPTED} files",
+                next="name the files themselves, as in FOLDER/*.jpg; convert other formats",
+            )
         return predictions
 
     def evaluate(self, images: ImageSet, split: Split, *, tta: str = "off") -> Evaluation:

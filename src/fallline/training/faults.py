@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from fallline.config import SHORT_NAMES, RunConfig
 from fallline.errors import Fault, did_you_mean
@@ -68,17 +69,23 @@ def option_faults(
     unfit = {
         key: Fault(f"unknown setting of {row}", key, ", ".join(known), f"{hint}; see: {shown_by}")
         for found in error.errors(include_url=False)
-        if (hint := _takers(section, key := f"{section}.{found['loc'][0]}"))
+        if (hint := _takers(key := f"{section}.{found['loc'][0]}"))
         and found["type"] == "extra_forbidden"
     }
     faults = faults_of(error, schema, f"{section}.", known, shown_by)
     return [unfit.get(fault.seen or "", fault) for fault in faults]
 
 
-def _takers(section: str, key: str) -> str:
+def rows_with(key: str) -> dict[str, FieldInfo]:
+    """The models or optimizers that have an option ("optim.rho"), each with its field."""
+    section, _, option = key.partition(".")
+    rows = _ROWS[section][1] if section in _ROWS else ()
+    return {row.name: f for row in rows if (f := row.options.model_fields.get(option))}
+
+
+def _takers(key: str) -> str:
     """Which rows have an option, in words; empty where none has."""
-    option = key.removeprefix(f"{section}.")
-    names = [row.name for row in _ROWS[section][1] if option in row.options.model_fields]
+    names = list(rows_with(key))
     more = ", ..." if len(names) > 4 else ""
     return f"a setting of {', '.join(names[:4])}{more}" if names else ""
 

@@ -86,19 +86,23 @@ def read_layer(path: Path) -> Layer:
     """A YAML or JSON file as a layer. Raises ConfigError if it cannot be read as settings."""
     try:
         values = YAML(typ="safe", pure=True).load(path)
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the config {path}",
-            seen=str(error),
-            allowed="a YAML or JSON file, like the config.json of a run",
-        ) from error
+    except OSError as error:
+        seen, hint = error.strerror or str(error), f"check the path, as seen from {Path.cwd()}"
+        raise _no_config(path, seen, hint) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise _no_config(path, str(error), "mend it there") from error
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"cannot read the config {path}",
-            seen=f"a {type(values).__name__}",
-            allowed="fields and their values, like `optim: {lr: 0.1}`",
-        )
+        raise _no_config(path, f"a {type(values).__name__}", "write `optim: {lr: 0.1}`, say")
     return Layer(f"--config {path}", values)
+
+
+def _no_config(path: Path, seen: str, hint: str) -> ConfigError:
+    return ConfigError(
+        f"cannot read the config {path}",
+        seen=seen,
+        allowed="a YAML or JSON file of fields and values, like the config.json of a run",
+        next=hint,
+    )
 
 
 def parse_assignments(assignments: Sequence[str]) -> Layer:
@@ -111,7 +115,8 @@ def parse_assignments(assignments: Sequence[str]) -> Layer:
                 raise ValueError("no =")
             values[key.strip()] = YAML(typ="safe", pure=True).load(value) if value else ""
         except (ValueError, YAMLError):
-            faults.append(Fault("cannot read --set", text, "key=value, like optim.lr=0.1"))
+            hint = f"--set {key.strip() or 'optim.lr'}=VALUE; see: fallline list settings"
+            faults.append(Fault("cannot read --set", text, "key=value, like optim.lr=0.1", hint))
     if faults:
         raise ConfigError(faults)
     return Layer("--set", values)
