@@ -19,11 +19,12 @@ from fallline.contest.ledger import conclude, opened
 from fallline.contest.recipe import Recipe
 from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
+from fallline.contest.wording import configuration_lines, plan_lines
 from fallline.errors import DataError
 from fallline.sweep.backend import Place
 from fallline.sweep.coordinator import Coordinator, Ending
 from fallline.sweep.local import Local
-from fallline.track.terminal import Show, drawn_progress, settled
+from fallline.track.terminal import Show, drawn_progress, say, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import resolve
 
@@ -88,13 +89,26 @@ def run(
         seed=seed,
         targets=tuple(targets),
     )
+    return carry_out(wish, out=Path(out), name=name, on=on or Local(), show=show)
+
+
+def carry_out(wish: Wish, *, out: Path, name: str | None, on: Place, show: Show) -> Comparison:
+    """What `run` does, from a wish."""
     plan, recipe = prepare(wish, name, show)
-    folder = Path(out) / plan.name
+    folder = out / plan.name
     with opened(folder, plan) as settled_plan:
         search = ContestSearch(TaskMaker(settled_plan, recipe, folder))
-        found, ending = _carry_out(search, folder, on or Local(), show)
+        found, ending = _run(search, folder, on, show)
     ending.raise_for_signal()
     return found
+
+
+def rehearse(wish: Wish, *, out: Path, name: str | None) -> None:
+    """Prints what `carry_out` would do, with every configuration; trains and writes nothing."""
+    plan = plan_of(wish, name or "comparison", shlex.join(sys.argv))
+    plan = replace(plan, name=_plain(name or _default_name(plan.data, plan)))
+    for line in [*plan_lines(plan, out / plan.name), "", *configuration_lines(plan)]:
+        say(line)
 
 
 def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
@@ -113,7 +127,7 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
     return replace(plan, name=_plain(name or _default_name(used, plan)), data=used), recipe
 
 
-def _carry_out(
+def _run(
     search: ContestSearch, folder: Path, place: Place, show: Show
 ) -> tuple[Comparison, Ending]:
     backend = place.open(folder, 1, search.device)
