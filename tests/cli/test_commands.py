@@ -60,6 +60,19 @@ def test_a_mistake_is_answered_with_what_to_do_and_exit_code_2(
     assert "Traceback" not in errors
 
 
+def test_a_report_is_written_beside_its_run_and_a_path_without_runs_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "report", str(tmp_path)) == 2
+    assert "there is no run to report on" in capsys.readouterr().err
+    words = ["train", "--data", "digits", *SMALL, "--name", "one", "--out", str(tmp_path), "-q"]
+    assert run(monkeypatch, *words) == 0
+    assert run(monkeypatch, "report", str(tmp_path / "one")) == 0
+    page = tmp_path / "one" / "report.html"
+    assert str(page) in capsys.readouterr().out
+    assert "test images of digits right" in page.read_text()
+
+
 def test_a_device_that_is_not_there_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.runtable import run_table
 from fallline.report.section import Block, Section
+from fallline.report.tuning_figures import best_of_figure, learning_rate_figure
 from fallline.report.winner import Winner, winner_of
 
 
@@ -122,7 +123,7 @@ def _sections(workload: Workload, plan: Plan, suffix: str) -> list[Section]:
     painter = Painter(workload, plan, suffix)
     steps, seconds, gradients = painter.curves()
     ways = _there(painter.targets())
-    tuning = _there(painter.best_of(), painter.sensitivity())
+    tuning = _there(best_of_figure(painter), learning_rate_figure(painter))
     targets: tuple[Block, ...] = (targets_grid(workload, suffix),) if workload.targets else ()
     pairs: tuple[Block, ...] = (pairs_grid(workload, suffix),) if workload.differences else ()
     ranking = ((painter.ranking(), painter.gaps()), (ranking_grid(workload, suffix),), pairs)
