@@ -105,8 +105,7 @@ def carry_out(wish: Wish, *, out: Path, name: str | None, on: Place, show: Show)
 
 def rehearse(wish: Wish, *, out: Path, name: str | None) -> None:
     """Prints what `carry_out` would do, with every configuration; trains and writes nothing."""
-    plan = plan_of(wish, name or "comparison", shlex.join(sys.argv))
-    plan = replace(plan, name=_plain(name or _default_name(plan.data, plan)))
+    plan = _named(plan_of(wish, _command()), name)
     for line in [*plan_lines(plan, out / plan.name), "", *configuration_lines(plan)]:
         say(line)
 
@@ -116,7 +115,7 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
 
     Where nobody chose images and none can be fetched, the built-in digits take their place.
     """
-    plan = plan_of(wish, name or "comparison", shlex.join(sys.argv))
+    plan = plan_of(wish, _command())
     first = Recipe(wish.base, wish.data, plan.settings)
     wanted = resolve(first.layers(plan.workloads[0], plan.contestants[0].optimizer))
     got, images = load_or_fall_back(wanted, drawn_progress(show))
@@ -124,7 +123,7 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
         raise DataError("one class is nothing to tell apart", seen=images.classes[0])
     used = got.config.data.name
     recipe = replace(first, data=used if used != wanted.config.data.name else wish.data)
-    return replace(plan, name=_plain(name or _default_name(used, plan)), data=used), recipe
+    return _named(replace(plan, data=used), name), recipe
 
 
 def _run(
@@ -139,10 +138,14 @@ def _run(
     return found, ending
 
 
-def _default_name(data: str, plan: Plan) -> str:
-    return f"compare-{Path(data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
+def _named(plan: Plan, name: str | None) -> Plan:
+    """The plan with a folder's name: whatever is typed, it stays inside --out."""
+    words = name or f"compare-{Path(plan.data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
+    plain = re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100]
+    return replace(plan, name=plain or "comparison")
 
 
-def _plain(words: str) -> str:
-    """A folder's name of them: whatever is typed, it stays inside --out."""
-    return re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100] or "comparison"
+def _command() -> str:
+    """What a person types to do this again."""
+    program = Path(sys.argv[0]).name
+    return shlex.join(["fallline" if program == "__main__.py" else program, *sys.argv[1:]])
