@@ -13,6 +13,16 @@ from command_line import SMALL, run
 from PIL import Image
 
 
+def test_a_comparison_can_be_seen_before_it_is_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["compare", "--data", "digits", "--optimizers", "sgd,sam", "--configs", "3"]
+    assert run(monkeypatch, *words, "--dry-run", "--out", str(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("sam") for line in lines) == 1 + 3  # its space and configurations
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [

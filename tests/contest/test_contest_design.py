@@ -26,12 +26,12 @@ WISH = Wish(("sgd", "adamw", "sam"), data="synthetic", configs=4, seeds=3)
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return plan_of(WISH, "planned", "fallline compare")
+    return plan_of(WISH, "fallline compare")
 
 
 def faults(wish: Wish) -> str:
     with pytest.raises(ConfigError) as raised:
-        plan_of(wish, "planned", "")
+        plan_of(wish, "")
     return str(raised.value)
 
 
@@ -63,7 +63,7 @@ def test_a_setting_that_is_not_the_users_is_refused(settings: dict[str, Any], wo
 
 
 def test_what_the_user_sets_for_all_is_not_searched() -> None:
-    found = plan_of(replace(WISH, settings={"momentum": 0.8}), "planned", "")
+    found = plan_of(replace(WISH, settings={"momentum": 0.8}), "")
     keys = {c.optimizer: {axis.key for axis in c.space} for c in found.contestants}
     assert "optim.momentum" not in keys["sgd"] | keys["sam"]
     assert found.contestants[0].defaults["optim.momentum"] == 0.8
@@ -147,7 +147,7 @@ def test_every_optimizer_of_the_table_has_configurations_that_can_be_trained(
     name: str, tmp_path: Path
 ) -> None:
     other = "sgd" if name != "sgd" else "adam"
-    found = plan_of(replace(WISH, optimizers=(name, other)), "planned", "")
+    found = plan_of(replace(WISH, optimizers=(name, other)), "")
     make = TaskMaker(found, Recipe("neutral", "synthetic", {}), tmp_path)
     contestant = found.contestants[0]
     assert contestant.space[0].key == "optim.lr"
@@ -169,8 +169,21 @@ def test_a_plan_is_gone_on_with_by_the_same_plan_only(plan: Plan, tmp_path: Path
         pass
 
 
+def test_a_plan_is_what_its_file_says(plan: Plan) -> None:
+    found = plan_of(replace(WISH, settings={"model.widths": (8, 8, 8)}), "")
+    assert Plan.from_json(found.to_json()) == found
+    assert extended(found, found) == found
+
+
+def test_a_base_that_has_changed_is_another_comparison(plan: Plan) -> None:
+    assert plan.base_settings["model.whitening"] is False
+    changed = replace(plan, base_settings={**plan.base_settings, "model.whitening": True})
+    with pytest.raises(RunError, match="begun with something else"):
+        extended(plan, changed)
+
+
 def test_seeds_and_optimizers_may_be_added_and_a_look_is_remembered(plan: Plan) -> None:
-    more = plan_of(replace(WISH, seeds=5, optimizers=(*WISH.optimizers, "muon")), "planned", "")
+    more = plan_of(replace(WISH, seeds=5, optimizers=(*WISH.optimizers, "muon")), "")
     found = extended(plan, more)
     assert found.looks == (3,)
     assert extended(found, more).looks == (3,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from fallline.compare.comparison import comparison_of
 from fallline.compare.plan import Budget, Plan
+from fallline.contest.boards import BOARDS, Scene
 from fallline.contest.lane import lanes_of, leaders_of
 from fallline.contest.race import grid
 from fallline.contest.recipe import Recipe
@@ -18,6 +20,8 @@ from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
 from fallline.contest.wording import summary
 from fallline.records import Record
+from fallline.sweep.backend import Lost
+from fallline.sweep.coordinator import Began, Evaluated, Note, Over
 
 SGD = {"sgd": 0.70, "rmsprop": 0.68}
 
@@ -149,9 +153,27 @@ def test_a_name_that_is_not_plain_does_no_harm(tmp_path: Path) -> None:
     assert "\x1b" not in "".join(summary(comparison_of(folder), folder))
 
 
-@pytest.mark.parametrize("name", ["bar", "lines", "quiet", "json"])
-def test_every_board_can_be_loaded(name: str) -> None:
-    from fallline.contest.boards import BOARDS
-    from fallline.registry import load
-
-    assert callable(load(BOARDS[name].target))
+@pytest.mark.parametrize("name", BOARDS.names)
+def test_every_board_shows_a_comparison_to_its_end(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, folder = search(tmp_path, repeated), tmp_path / "planted"
+    task = found.ask()
+    assert task is not None
+    board = BOARDS[name].build(Scene(found, folder, slots=2))
+    record = Record("epoch", 1, 1, 1.0, {"val/accuracy": 0.5})
+    board(Began(task))
+    found.keep(task, record)
+    board(Evaluated(task, record))
+    board(Note("a note"))
+    found.tell(task, Lost(task.key, "its node went"))
+    board(Over(task, Lost(task.key, "its node went")))
+    results = comparison_of(folder)
+    board.finish(results)
+    board.close()
+    printed = capsys.readouterr()
+    assert "Not all has ended" in printed.out
+    assert "a note" in printed.out + printed.err
+    if name == "json":
+        events = [json.loads(line)["event"] for line in printed.out.splitlines()]
+        assert events == ["evaluated", "ended", "result"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fallline import compare
 from fallline.compare.comparison import Comparison, comparison_of
 from fallline.records import RunFolder
 
@@ -115,4 +116,5 @@ def test_the_results_are_a_function_of_the_folder(whole: Whole) -> None:
     kept = (whole[0] / "comparison.json").read_text()
     assert comparison_of(whole[0]).to_json() == kept
     assert Comparison.from_json(kept) == whole[1]
+    assert compare.read(whole[0]) == whole[1]
     assert json.loads(kept)["plan"]["base"] == "neutral"

@@ -65,6 +65,10 @@ def compare(
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the plan with every configuration; train none."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
 ) -> None:
@@ -79,26 +83,28 @@ def compare(
     fallline compare --data photos.zip --workloads mlp,convnet --budget 10ep
     fallline compare --budget 1000grads         # SAM pays two gradients a step
     """
-    from fallline.contest.run import run
+    from fallline.contest.design import Wish
+    from fallline.contest.run import carry_out, rehearse
 
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
+    wish = Wish(
+        optimizers=_words(optimizers),
+        data=data,
+        workloads=_models(model, workloads),
+        settings=_settings(config, assign),
+        base=base,
+        configs=configs,
+        seeds=seeds,
+        budget=budget,
+        seed=seed,
+        targets=_numbers(targets),
+    )
+    place = _place(on, workers, address)
+    if dry_run:
+        rehearse(wish, out=out, name=name)
+        return
     try:
-        found = run(
-            _words(optimizers),
-            data=data,
-            workloads=_models(model, workloads),
-            settings=_settings(config, assign),
-            base=base,
-            configs=configs,
-            seeds=seeds,
-            budget=budget,
-            seed=seed,
-            targets=_numbers(targets),
-            out=out,
-            name=name,
-            on=_place(on, workers, address),
-            show=show,
-        )
+        found = carry_out(wish, out=out, name=name, on=place, show=show)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     _write_page(out / found.plan.name)

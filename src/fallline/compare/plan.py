@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -94,6 +94,7 @@ class Plan:
         seeds: fresh ones, which the chosen configuration of every optimizer is repeated with.
         points_seed: scrambles the points of the unit cube that all optimizers share.
         targets: accuracies (fractions) to time the way to; empty: chosen from what was reached.
+        base_settings: what the base sets, by dotted key: presets change, comparisons stay.
         looks: numbers of seeds that results were seen with before more were added.
     """
 
@@ -109,6 +110,7 @@ class Plan:
     seeds: tuple[int, ...]
     points_seed: int = 0
     targets: tuple[float, ...] = ()
+    base_settings: Mapping[str, Any] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
 
     @property

@@ -14,7 +14,7 @@ from fallline.errors import ConfigError, Fault, unknown_name
 from fallline.models.table import MODELS
 from fallline.optim.table import row
 from fallline.presets.table import PRESETS
-from fallline.training.resolve import flatten, resolve
+from fallline.training.resolve import flatten, preset_layer, resolve
 
 FEWEST_CONFIGS: Final = 3
 FEWEST_SEEDS: Final = 2
@@ -46,8 +46,8 @@ class Wish:
     targets: Sequence[float] = ()
 
 
-def plan_of(wish: Wish, name: str, command: str) -> Plan:
-    """The plan. Raises ConfigError with every fault there is."""
+def plan_of(wish: Wish, command: str) -> Plan:
+    """The plan, its name still open. Raises ConfigError with every fault there is."""
     if faults := [*_number_faults(wish), *_name_faults(wish)]:
         raise ConfigError(faults)
     settings = dict(flatten(wish.settings))
@@ -55,8 +55,8 @@ def plan_of(wish: Wish, name: str, command: str) -> Plan:
     workloads = tuple(wish.workloads) or (PRESETS[wish.base].build().model.name,)
     if faults := _setting_faults(recipe, workloads, wish.optimizers):
         raise ConfigError(faults)
-    return Plan(
-        name=name,
+    plan = Plan(
+        name="",
         command=command,
         base=wish.base,
         settings=settings,
@@ -68,7 +68,9 @@ def plan_of(wish: Wish, name: str, command: str) -> Plan:
         seeds=tuple(range(wish.seed + 1, wish.seed + 1 + wish.seeds)),
         points_seed=wish.seed,
         targets=tuple(sorted(wish.targets)),
+        base_settings=dict(flatten(preset_layer(wish.base).values)),
     )
+    return Plan.from_json(plan.to_json())  # as whoever goes on with it will read it
 
 
 def _contestant(recipe: Recipe, workload: str, optimizer: str, wish: Wish) -> Contestant:

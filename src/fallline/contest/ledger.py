@@ -72,6 +72,7 @@ def extended(before: Plan, wanted: Plan) -> Plan:
         looks = (*looks, len(before.seeds))
     known = {c.optimizer: c for c in before.contestants}
     same = {
+        "base_settings": before.base_settings in ({}, wanted.base_settings),
         "seeds": wanted.seeds[: len(before.seeds)] == before.seeds,
         "contestants": all(_keeps(known, c) for c in wanted.contestants)
         and set(known) <= {c.optimizer for c in wanted.contestants},

@@ -19,11 +19,12 @@ from fallline.contest.ledger import conclude, opened
 from fallline.contest.recipe import Recipe
 from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
+from fallline.contest.wording import configuration_lines, plan_lines
 from fallline.errors import DataError
 from fallline.sweep.backend import Place
 from fallline.sweep.coordinator import Coordinator, Ending
 from fallline.sweep.local import Local
-from fallline.track.terminal import Show, drawn_progress, settled
+from fallline.track.terminal import Show, drawn_progress, say, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import resolve
 
@@ -88,13 +89,25 @@ def run(
         seed=seed,
         targets=tuple(targets),
     )
+    return carry_out(wish, out=Path(out), name=name, on=on or Local(), show=show)
+
+
+def carry_out(wish: Wish, *, out: Path, name: str | None, on: Place, show: Show) -> Comparison:
+    """What `run` does, from a wish."""
     plan, recipe = prepare(wish, name, show)
-    folder = Path(out) / plan.name
+    folder = out / plan.name
     with opened(folder, plan) as settled_plan:
         search = ContestSearch(TaskMaker(settled_plan, recipe, folder))
-        found, ending = _carry_out(search, folder, on or Local(), show)
+        found, ending = _run(search, folder, on, show)
     ending.raise_for_signal()
     return found
+
+
+def rehearse(wish: Wish, *, out: Path, name: str | None) -> None:
+    """Prints what `carry_out` would do, with every configuration; trains and writes nothing."""
+    plan = _named(plan_of(wish, _command()), name)
+    for line in [*plan_lines(plan, out / plan.name), "", *configuration_lines(plan)]:
+        say(line)
 
 
 def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
@@ -102,7 +115,7 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
 
     Where nobody chose images and none can be fetched, the built-in digits take their place.
     """
-    plan = plan_of(wish, name or "comparison", shlex.join(sys.argv))
+    plan = plan_of(wish, _command())
     first = Recipe(wish.base, wish.data, plan.settings)
     wanted = resolve(first.layers(plan.workloads[0], plan.contestants[0].optimizer))
     got, images = load_or_fall_back(wanted, drawn_progress(show))
@@ -110,10 +123,10 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
         raise DataError("one class is nothing to tell apart", seen=images.classes[0])
     used = got.config.data.name
     recipe = replace(first, data=used if used != wanted.config.data.name else wish.data)
-    return replace(plan, name=_plain(name or _default_name(used, plan)), data=used), recipe
+    return _named(replace(plan, data=used), name), recipe
 
 
-def _carry_out(
+def _run(
     search: ContestSearch, folder: Path, place: Place, show: Show
 ) -> tuple[Comparison, Ending]:
     backend = place.open(folder, 1, search.device)
@@ -125,10 +138,14 @@ def _carry_out(
     return found, ending
 
 
-def _default_name(data: str, plan: Plan) -> str:
-    return f"compare-{Path(data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
+def _named(plan: Plan, name: str | None) -> Plan:
+    """The plan with a folder's name: whatever is typed, it stays inside --out."""
+    words = name or f"compare-{Path(plan.data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
+    plain = re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100]
+    return replace(plan, name=plain or "comparison")
 
 
-def _plain(words: str) -> str:
-    """A folder's name of them: whatever is typed, it stays inside --out."""
-    return re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100] or "comparison"
+def _command() -> str:
+    """What a person types to do this again."""
+    program = Path(sys.argv[0]).name
+    return shlex.join(["fallline" if program == "__main__.py" else program, *sys.argv[1:]])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fallline.compare.comparison import COMPARISON, Comparison
 from fallline.compare.estimate import Estimate
@@ -31,16 +31,21 @@ COLUMNS: Final = (
 
 
 def header(plan: Plan, folder: Path, slots: int, left: int) -> list[str]:
-    """The lines above a comparison: who, on what, for how long, where."""
+    """The lines above a comparison: who, on what, for how long, where, and what is done."""
     done = plan.trainings - left
-    before = f", {done} are done already" if done else ""
+    before = f"; {done} are done already" if done else ""
+    return [*plan_lines(plan, folder), f"{'runs':<10}  {slots} at a time{before}"]
+
+
+def plan_lines(plan: Plan, folder: Path) -> list[str]:
+    """What a comparison declares, its search spaces included."""
     facts = {
         "comparison": plan.name,
         "base": f"{plan.base}" + "".join(f" {k}={v}" for k, v in plan.settings.items()),
         "data": f"{plan.data}, {', '.join(plan.workloads)}",
         "budget": f"{plan.budget} each; {plan.configs} configurations tuned on val, "
         f"the best on {len(plan.seeds)} fresh seeds",
-        "trainings": f"{plan.trainings:,}, {slots} at a time{before}",
+        "trainings": f"{plan.trainings:,}",
         "folder": str(folder),
     }
     lines = [f"{name:<10}  {clean(text)}" for name, text in facts.items()]
@@ -48,6 +53,15 @@ def header(plan: Plan, folder: Path, slots: int, left: int) -> list[str]:
         space = "; ".join(f"{axis.key} {axis.words}" for axis in contestant.space)
         lines.append(f"{contestant.optimizer:<10}  {clean(space)}")
     return lines
+
+
+def configuration_lines(plan: Plan) -> list[str]:
+    """Every configuration of every optimizer."""
+    return [
+        clean(f"{each.optimizer:<10}  {number:>3}  {settings(values)}")
+        for each in plan.contestants
+        for number, values in enumerate(each.configurations, 1)
+    ]
 
 
 def ended_line(slate: Slate, training: Training) -> str:
@@ -67,9 +81,8 @@ def ended_line(slate: Slate, training: Training) -> str:
     return clean(f"{who:<20} {which:<30} {how:<36} {settings(slate.parameters)}")
 
 
-def settings(values: object) -> str:
+def settings(values: Mapping[str, Any]) -> str:
     """Searched settings, without the section they are in."""
-    assert isinstance(values, dict)
     return " ".join(f"{key.removeprefix('optim.')}={_short(v)}" for key, v in values.items())
 
 
@@ -123,7 +136,7 @@ def _row(standing: Standing) -> list[str]:
         f"{tuned.completed}{lost}",
         NOTHING if cost is None else f"{cost.seconds.mean:.1f}",
         NOTHING if cost is None else f"{cost.gradients.mean:,.0f}",
-        settings(dict(standing.parameters)),
+        settings(standing.parameters),
     ]
 
 
