@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -47,12 +48,14 @@ FILE: dict[str, Any] = {
 
 def measure() -> list[dict[str, Any]]:
     """A row for each way: overhead per trial in seconds, and its ratio to Ray Tune's."""
+    from fallline.sweep.ray_place import RayCluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    from fallline.sweep.ray import RayCluster
-    from fallline.sweep.ray_connect import connect
-
-    started = connect(None)
+    ray.init(
+        address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+    )
     try:
         ways: dict[str, Callable[[], float]] = {
             "fallline --on local": lambda: _sweep(Local(1)),
@@ -62,8 +65,7 @@ def measure() -> list[dict[str, Any]]:
         }
         return alternate(ways, rounds=ROUNDS, baseline=3)
     finally:
-        if started:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _sweep(place: Place) -> float:
@@ -120,6 +122,6 @@ def _training() -> float:
     with TemporaryDirectory() as folder:
         for number in range(5):
             began = time.perf_counter()
-            train(data="digits", settings=SETTINGS, out=folder, name=f"run{number}", show="quiet")
+            train(data="digits", settings=SETTINGS, out=folder, name=f"run{number}", show="silent")
             seconds.append(time.perf_counter() - began)
     return median(seconds)
