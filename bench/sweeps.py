@@ -26,6 +26,7 @@ from fallline.sweep.run import run
 from fallline.training.run import train
 
 TRIALS = 8
+PROCESSES = 3  # they take long
 ROUNDS = 3
 SETTINGS: dict[str, Any] = {
     "model": "mlp",
@@ -80,7 +81,7 @@ def _processes() -> float:
     command = [sys.executable, "-m", "fallline", "train", "--data", "digits", "--quiet", *words]
     with TemporaryDirectory() as folder:
         ends = []
-        for _ in range(TRIALS):
+        for _ in range(PROCESSES):
             subprocess.run([*command, "--out", folder], check=True, capture_output=True)
             ends.append(time.time())
     return _between(ends) - _training()
