@@ -22,7 +22,7 @@ from typing import Any
 from bench.timing import alternate
 from fallline.sweep.backend import Place
 from fallline.sweep.local import Local
-from fallline.sweep.run import run
+from fallline.sweep.session import run
 from fallline.training.run import train
 
 TRIALS = 8

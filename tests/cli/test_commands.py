@@ -26,6 +26,13 @@ from PIL import Image
         (["list", "optimizers", "adamm"], ["unknown optimizer", "did you mean adam"]),
         (["list", "models", "convnett"], ["unknown model", "did you mean convnet"]),
         (["train", "--set", "train=5"], ["train is a section", "train.epochs"]),
+        (["compare", "--configs", "2"], ["too few configurations", "--configs 2", "3 or more"]),
+        (["compare", "--optimizers", "sgd,adamm", "--seeds", "1"], ["2 faults", "adam?"]),
+        (["compare", "--budget", "2 parsecs"], ["budget", "2ep", "500steps", "1000grads", "30s"]),
+        (["compare", "--set", "epochs=3"], ["train.epochs", "--budget"]),
+        (["compare", "--model", "mlp", "--workloads", "mlp"], ["--model and --workloads"]),
+        (["compare", "--targets", "0.6,x"], ["--targets", "0.6,0.7"]),
+        (["compare", "--on", "wandb", "--data", "digits"], ["chooses its configurations itself"]),
         (["trian"], ["No such command", "train"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "--" not in value else None,
@@ -41,6 +48,19 @@ def test_a_mistake_is_answered_with_what_to_do_and_exit_code_2(
     for part in parts:
         assert part in errors
     assert "Traceback" not in errors
+
+
+def test_a_report_is_written_beside_its_run_and_a_path_without_runs_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "report", str(tmp_path)) == 2
+    assert "there is no run to report on" in capsys.readouterr().err
+    words = ["train", "--data", "digits", *SMALL, "--name", "one", "--out", str(tmp_path), "-q"]
+    assert run(monkeypatch, *words) == 0
+    assert run(monkeypatch, "report", str(tmp_path / "one")) == 0
+    page = tmp_path / "one" / "report.html"
+    assert str(page) in capsys.readouterr().out
+    assert "test images of digits right" in page.read_text()
 
 
 def test_a_device_that_is_not_there_is_an_error(

@@ -33,7 +33,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = Chrome(options=options, service=Service(str(DRIVER)))
         self.driver.set_page_load_timeout(60)
-        self.driver.set_script_timeout(30)
+        self.driver.set_script_timeout(90)
 
     def open(self, page: Path, size: tuple[int, int] = DESK, *, dark: bool = False) -> None:
         """Opens a file as a reader does, and waits until its figures are there."""
@@ -80,7 +80,7 @@ class Browser:
             )
         )
 
-    def wait_for(self, holds: Callable[[], Any], seconds: float = 20) -> None:
+    def wait_for(self, holds: Callable[[], Any], seconds: float = 60) -> None:
         """Waits until something holds."""
         until = time.monotonic() + seconds
         while not holds():

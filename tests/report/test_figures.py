@@ -51,16 +51,24 @@ def test_a_band_says_which_interval_it_is(figures: list[Figure]) -> None:
     assert all(re.search("95 % (bootstrap )?intervals", f.caption) for f in banded)
 
 
-def test_figures_become_svg_and_png_and_tables_csv(sweep: Path, tmp_path: Path) -> None:
-    write_report([sweep], out=tmp_path / "page.html", figures=tmp_path / "apart", show="quiet")
+def test_figures_become_svg_and_png_and_tables_csv(digits_run: Path, tmp_path: Path) -> None:
+    write_report(
+        [digits_run], out=tmp_path / "page.html", figures=tmp_path / "apart", show="quiet"
+    )
     names = {path.name for path in (tmp_path / "apart").iterdir()}
-    for name in ("ranking.svg", "ranking.png", "confusion.svg", "curves-steps-loss.svg"):
+    for name in ("classes.svg", "classes.png", "confusion.svg", "curves-steps-loss.svg"):
         assert name in names
-    assert {"runs.csv", "ranking.csv", "classes.csv", "confusion.csv"} <= names
-    text = (tmp_path / "apart" / "ranking.svg").read_text()
+    assert {"runs.csv", "classes.csv", "confusion.csv"} <= names
+    text = (tmp_path / "apart" / "classes.svg").read_text()
     assert ET.fromstring(text).tag.endswith("svg")
 
 
 def test_equal_figures_are_equal_files(figures: list[Figure]) -> None:
     figure = next(f for f in figures if f.name == "search")
     assert drawings(figure)["search.png"] == drawings(figure)["search.png"]
+
+
+def test_a_ranking_a_bar_and_a_map_of_a_sweep_become_pictures(figures: list[Figure]) -> None:
+    for name in ("ranking", "gaps-mlp", "best-of-mlp", "effect-0"):
+        figure = next(f for f in figures if f.name == name)
+        assert drawings(figure)[f"{name}.png"].startswith(b"\x89PNG")

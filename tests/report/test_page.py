@@ -19,14 +19,18 @@ PAGES = ["run_page", "sweep_page", "comparison_page"]
 ROWS = "#run-table tbody tr:not(.detail)"
 
 
-@pytest.fixture(scope="module")
-def run_page(digits_run: Path) -> Path:
-    return write_report([digits_run], show="quiet")
+def page_of(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report([path], out=tmp_path_factory.mktemp("page") / "page.html", show="quiet")
 
 
 @pytest.fixture(scope="module")
-def sweep_page(sweep: Path) -> Path:
-    return write_report([sweep], show="quiet")
+def run_page(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return page_of(digits_run, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def sweep_page(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return page_of(sweep, tmp_path_factory)
 
 
 def column(browser: Browser, title: str) -> list[str]:
@@ -44,8 +48,8 @@ def press_title(browser: Browser, title: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def comparison_page(comparison: Path) -> Path:
-    return write_report([comparison], show="quiet")
+def comparison_page(comparison: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return page_of(comparison, tmp_path_factory)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -96,14 +100,14 @@ def test_words_filter_the_table(browser: Browser, sweep_page: Path) -> None:
 
 
 def test_a_run_unfolds_to_its_folder_command_and_settings(
-    browser: Browser, sweep_page: Path
+    browser: Browser, sweep_page: Path, sweep: Path
 ) -> None:
     browser.open(sweep_page)
     browser.find(".unfold").click()
     detail = browser.texts(".detail")[0]
     name = browser.texts(".unfold")[0]
-    assert f"fallline train --config {sweep_page.parent / name / 'config.json'}" in detail
-    assert str(sweep_page.parent / name) in detail
+    assert f"fallline train --config {sweep / name / 'config.json'}" in detail
+    assert str(sweep / name) in detail
     assert "train.batch_size" in detail
     browser.find(".unfold").click()
     assert browser.texts(".detail") == []
@@ -227,16 +231,31 @@ def test_a_sweep_of_500_runs_is_written_in_20_seconds_and_scrolls(
     browser: Browser, sweep: Path, tmp_path: Path
 ) -> None:
     big = copied(sweep, 500, tmp_path)
-    began = time.monotonic()
+    began = time.process_time()
     page = write_report([big], show="quiet")
+    assert time.process_time() - began < 12  # of the 20 that a reader waits at most
+    opened = time.monotonic()
     browser.open(page)
     browser.draw_all()
-    assert time.monotonic() - began < 20
-    assert page.stat().st_size < 6e6
+    assert time.monotonic() - opened < 20
+    assert page.stat().st_size < 4e6
     assert browser.noticed()[0] == []
     nodes = browser.run("return document.querySelectorAll('*').length")
     assert nodes < 25_000
     frames = browser.frames_while_scrolling()
-    assert sorted(frames)[len(frames) // 2] < 50  # ms
+    assert sorted(frames)[len(frames) // 2] < 100  # ms; 17 where nothing else runs
     browser.find("#filter").send_keys("muon")
     assert set(column(browser, "optimizer")) == {"muon"}
+
+
+def test_a_comparison_kept_without_its_runs_opens_as_well(
+    browser: Browser, comparison: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "comparison.json").write_bytes((comparison / "comparison.json").read_bytes())
+    page = write_report([tmp_path], show="quiet")
+    browser.open(page)
+    browser.draw_all()
+    assert browser.noticed()[0] == []
+    assert browser.texts("#run-table") == []
+    browser.find(".copy").click()
+    browser.wait_for(lambda: browser.texts(".copy") != ["Copy"])

@@ -25,6 +25,7 @@ from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.runtable import run_table
 from fallline.report.section import Block, Section
+from fallline.report.tuning_figures import best_of_figure, learning_rate_figure
 from fallline.report.winner import Winner, winner_of
 
 
@@ -55,7 +56,7 @@ def comparison_document(comparison: Comparison, runs: Sequence[Run], path: Path)
 
 
 def _answer(comparison: Comparison) -> Answer:
-    plan, around = comparison.plan, comparison.circumstances
+    plan = comparison.plan
     several = len(comparison.workloads) > 1
     sentence, rest = _first_clause(comparison.answer)
     doubts = [rest] if rest else []
@@ -69,7 +70,7 @@ def _answer(comparison: Comparison) -> Answer:
         f"tried on val, the best repeated on {wording.count(len(plan.seeds), 'fresh seed')}, each "
         f"training with {plan.budget}. Another base, budget or data set may rank them otherwise."
     )
-    doubts += around.warnings
+    doubts += comparison.warnings
     trainings = [
         t for w in comparison.workloads for s in w.standings for t in (*s.trials, *s.repeats)
     ]
@@ -122,7 +123,7 @@ def _sections(workload: Workload, plan: Plan, suffix: str) -> list[Section]:
     painter = Painter(workload, plan, suffix)
     steps, seconds, gradients = painter.curves()
     ways = _there(painter.targets())
-    tuning = _there(painter.best_of(), painter.sensitivity())
+    tuning = _there(best_of_figure(painter), learning_rate_figure(painter))
     targets: tuple[Block, ...] = (targets_grid(workload, suffix),) if workload.targets else ()
     pairs: tuple[Block, ...] = (pairs_grid(workload, suffix),) if workload.differences else ()
     ranking = ((painter.ranking(), painter.gaps()), (ranking_grid(workload, suffix),), pairs)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fallline.compare.plan import Plan
 from fallline.compare.profile import Profile
 from fallline.compare.standing import Moment, Standing
 from fallline.compare.target import MEASURES
-from fallline.compare.tuning import BestOf
 from fallline.compare.workload import Workload
 from fallline.report.curve_figures import line_with_band
 from fallline.report.curves import Curve
@@ -48,6 +47,11 @@ class Painter:
         self.metric = Metric(workload.scoring.measure)
         self._places = {c.optimizer: i for i, c in enumerate(plan.contestants)}
 
+    @property
+    def _height(self) -> int:
+        """Of a figure with a line for each optimizer, pixels."""
+        return 110 + 44 * len(self.workload.standings)
+
     def ranking(self) -> Figure:
         """The scores with their intervals, every repeat as a small point."""
         shown = [s for s in self.workload.standings if s.score]
@@ -63,7 +67,7 @@ class Painter:
                     "x": drawn,
                     "y": [label(standing.optimizer)] * len(drawn),
                     "text": seeds[: len(drawn)],
-                    "marker": {"size": 7, "color": f"{self._colour(standing)}/0.5"},
+                    "marker": {"size": 7, "color": f"{self.colour(standing)}/0.5"},
                     "hovertemplate": f"{number_format(self.metric, 'x')}<extra>%{{text}}</extra>",
                 }
             )
@@ -74,7 +78,8 @@ class Painter:
             "Large points are means over fresh seeds, bars their 95 % intervals, small points the "
             "single trainings. One that diverged or failed scores what guessing would."
         )
-        return self._figure("ranking", f"Ranking: {self.metric.words}", caption, {"": view}, shown)
+        title = f"Ranking: {self.metric.words}"
+        return Figure(self.named("ranking"), title, caption, {"": view}, self._height)
 
     def gaps(self) -> Figure:
         """How far each lies behind the leader, seed by seed."""
@@ -104,7 +109,7 @@ class Painter:
             "Open points cannot be told from the leader."
         )
         title = "How far behind the leader"
-        return self._figure("gaps", title, caption, {"": view}, self.workload.standings)
+        return Figure(self.named("gaps"), title, caption, {"": view}, self._height)
 
     def curves(self) -> tuple[Figure, ...]:
         """The repeats of the chosen configurations on the way, over each measure of effort."""
@@ -113,10 +118,10 @@ class Painter:
         for unit in MEASURES:
             traces = [
                 trace
-                for standing in self._in_order()
+                for standing in self.in_order()
                 if standing.curve
                 for trace in line_with_band(
-                    _curve(standing.curve, unit, standing.optimizer), self._place(standing), VAL
+                    _curve(standing.curve, unit, standing.optimizer), self.place(standing), VAL
                 )
             ]
             axes = layout(
@@ -124,7 +129,7 @@ class Painter:
             )
             view = {"data": traces, "layout": axes}
             title = f"Over {UNITS[unit].partition(' (')[0]}"
-            figures.append(self._figure(f"curves-{unit}", title, caption, {"": view}, height=380))
+            figures.append(Figure(self.named(f"curves-{unit}"), title, caption, {"": view}, 380))
         return tuple(figures)
 
     def targets(self) -> Figure | None:
@@ -136,43 +141,12 @@ class Painter:
             "Median over the repeats; there is no point where half of them or more missed the "
             "target, and the table counts these."
         )
-        return self._figure("targets", "The way to a target", caption, views, height=380)
-
-    def best_of(self) -> Figure:
-        """How good the best of k configurations can be expected to be."""
-        traces = [
-            trace
-            for standing in self._in_order()
-            if standing.best_of
-            for trace in line_with_band(
-                _best_of_curve(standing.best_of, standing.optimizer), self._place(standing), VAL
-            )
-        ]
-        x = {"title": {"text": "configurations tried"}, "dtick": _whole_ticks(traces)}
-        caption = (
-            "Expected best accuracy on val after trying k of the configurations; bands are 95 % "
-            "bootstrap intervals. A curve that still rises wants more tuning."
-        )
-        view = {"data": traces, "layout": layout(x, metric_axis(VAL))}
-        return self._figure("best-of", "How much tuning each needs", caption, {"": view})
-
-    def sensitivity(self) -> Figure | None:
-        """Every learning rate that was tried."""
-        traces = [trace for standing in self._in_order() for trace in self._rates(standing)]
-        if not traces:
-            return None
-        x = {"type": "log", "dtick": 1, "tickformat": "~g", "title": {"text": "learning rate"}}
-        caption = (
-            "Every configuration at its rate; the other settings vary too. Crosses came to no "
-            "score: they diverged or failed."
-        )
-        view = {"data": traces, "layout": layout(x, metric_axis(VAL))}
-        return self._figure("learning-rate", "Learning rate", caption, {"": view})
+        return Figure(self.named("targets"), "The way to a target", caption, views, 380)
 
     def _mean(self, standing: Standing) -> Plain:
         assert standing.score is not None
         estimate: Estimate = from_seeds(standing.score)
-        bars = error_bars(self.metric, [estimate]) | {"color": self._colour(standing), "width": 5}
+        bars = error_bars(self.metric, [estimate]) | {"color": self.colour(standing), "width": 5}
         return {
             "type": "scatter",
             "mode": "markers",
@@ -181,8 +155,8 @@ class Painter:
             "error_x": bars,
             "marker": {
                 "size": 11,
-                "color": self._colour(standing),
-                "symbol": self._symbol(standing),
+                "color": self.colour(standing),
+                "symbol": self.symbol(standing),
             },
             "hovertemplate": f"{number_format(self.metric, 'x')}"
             f"<extra>mean of {estimate.n} seeds</extra>",
@@ -190,7 +164,7 @@ class Painter:
 
     def _way(self, unit: str) -> Plain:
         traces = []
-        for standing in self._in_order():
+        for standing in self.in_order():
             reached = [
                 (attempt.target, spent.median)
                 for attempt in standing.attempts
@@ -214,66 +188,30 @@ class Painter:
             "name": label(line.title),
             "x": [VAL.drawn(x) for x in line.x],
             "y": list(line.y),
-            "line": {"color": self._colour(standing), "dash": dash(self._place(standing))},
-            "marker": {"size": 8, "symbol": self._symbol(standing)},
+            "line": {"color": self.colour(standing), "dash": dash(self.place(standing))},
+            "marker": {"size": 8, "symbol": self.symbol(standing)},
             "hovertemplate": "%{x} % after %{y:,.4~g}<extra>%{fullData.name}</extra>",
         }
 
-    def _rates(self, standing: Standing) -> list[Plain]:
-        if standing.sensitivity is None:
-            return []
-        points = standing.sensitivity.points
-        scored = [(rate, VAL.drawn(value)) for rate, value in points if value is not None]
-        floor = 100 * self.workload.scoring.chance
-        lost = [(rate, floor) for rate, value in points if value is None]
-        name, shade = label(standing.optimizer), self._colour(standing)
-        number = f"{number_format(VAL, 'y')} at %{{x:.4~g}}<extra>%{{fullData.name}}</extra>"
-        line: Plain = {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": name,
-            "x": [rate for rate, _ in scored],
-            "y": [value for _, value in scored],
-            "line": {"color": shade, "dash": dash(self._place(standing)), "width": 1.2},
-            "marker": {"size": 8, "symbol": self._symbol(standing)},
-            "hovertemplate": number,
-        }
-        crosses: Plain = {
-            "type": "scatter",
-            "mode": "markers",
-            "name": name,
-            "showlegend": False,
-            "x": [rate for rate, _ in lost],
-            "y": [value for _, value in lost],
-            "marker": {"size": 8, "symbol": "x", "color": shade},
-            "hovertemplate": "no score at %{x:.4~g}<extra>%{fullData.name}</extra>",
-        }
-        return [line, *([crosses] if lost else [])]
+    def named(self, name: str) -> str:
+        """The name of one of the workload's figures."""
+        return f"{name}{self.suffix}"
 
-    def _figure(
-        self,
-        name: str,
-        title: str,
-        caption: str,
-        views: Mapping[str, Plain],
-        rows: Sequence[object] = (),
-        height: int = 340,
-    ) -> Figure:
-        tall = 110 + 44 * len(rows) if rows else height
-        return Figure(f"{name}{self.suffix}", title, caption, views, tall)
-
-    def _in_order(self) -> list[Standing]:
+    def in_order(self) -> list[Standing]:
         """The plan's order, so that a legend reads the same in every figure."""
-        return sorted(self.workload.standings, key=self._place)
+        return sorted(self.workload.standings, key=self.place)
 
-    def _place(self, standing: Standing) -> int:
+    def place(self, standing: Standing) -> int:
+        """Its place in the plan."""
         return self._places[standing.optimizer]
 
-    def _colour(self, standing: Standing) -> str:
-        return colour(self._place(standing))
+    def colour(self, standing: Standing) -> str:
+        """Its colour in every figure."""
+        return colour(self.place(standing))
 
-    def _symbol(self, standing: Standing) -> str:
-        return SYMBOLS[self._place(standing) % len(SYMBOLS)]
+    def symbol(self, standing: Standing) -> str:
+        """Its symbol, so that colour is never the only difference."""
+        return SYMBOLS[self.place(standing) % len(SYMBOLS)]
 
 
 def profile_figure(profile: Profile, plan: Plan, index: int) -> Figure:
@@ -319,18 +257,3 @@ def _curve(moments: Sequence[Moment], unit: str, title: str) -> Curve:
 
 def _effort(moment: Moment, unit: str) -> float:
     return {"steps": moment.step, "seconds": moment.seconds, "gradients": moment.gradients}[unit]
-
-
-def _best_of_curve(told: Sequence[BestOf], title: str) -> Curve:
-    return Curve(
-        title,
-        tuple(float(each.k) for each in told),
-        tuple(each.expected for each in told),
-        tuple(each.low for each in told),
-        tuple(each.high for each in told),
-    )
-
-
-def _whole_ticks(traces: Sequence[Plain]) -> int:
-    most = max((max(trace["x"]) for trace in traces), default=1)
-    return max(1, round(most / 8))

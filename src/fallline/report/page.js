@@ -87,11 +87,23 @@
     root.dataset.figures = "ready";
   };
 
+  document.addEventListener("click", async (event) => {
+    const copy = event.target.closest(".copy");
+    if (!copy) return;
+    const code = copy.parentElement.querySelector("code");
+    try { await navigator.clipboard.writeText(code.textContent); copy.textContent = "Copied"; }
+    catch { getSelection().selectAllChildren(code); copy.textContent = "Press Ctrl+C"; }
+    setTimeout(() => { copy.textContent = "Copy"; }, 1600);
+  });
+
+  showFigures();
+
   // ---- the table ---------------------------------------------------------------------------
   const table = document.getElementById("run-table");
+  if (!table) return; // a comparison kept without its runs
   const body = table.tBodies[0];
   const rows = all("tr", body);
-  const details = read("data-rows");
+  const details = read("data-rows"); // common: settings of all; rows: [reason, folder, command, own settings]
   const make = (name, text, parent) => { const node = document.createElement(name); node.textContent = text; parent?.append(node); return node; };
 
   const fold = (row) => {
@@ -104,7 +116,7 @@
     button.type = "button"; button.className = "copy";
   };
   const unfold = (row) => {
-    const [reason, folder, command, settings] = details[Number(row.dataset.row)];
+    const [reason, folder, command, settings] = details.rows[Number(row.dataset.row)];
     const detail = document.createElement("tr");
     detail.className = "detail";
     const cell = make("td", "", detail);
@@ -114,7 +126,7 @@
     make("code", command, box);
     copyButton(box);
     const list = make("dl", "", cell);
-    for (const [key, text] of [["folder", folder], ["how it ended", reason], ...settings]) { make("dt", key, list); make("dd", text, list); }
+    for (const [key, text] of [["folder", folder], ["how it ended", reason], ...settings, ...details.common]) { make("dt", key, list); make("dd", text, list); }
     row.after(detail);
     row.querySelector(".unfold").setAttribute("aria-expanded", "true");
   };
@@ -158,16 +170,8 @@
   document.addEventListener("brushed", (event) => { brushed = event.detail; sift(); });
   sift();
 
-  document.addEventListener("click", async (event) => {
+  table.addEventListener("click", (event) => {
     const opener = event.target.closest(".unfold");
-    if (opener) { const row = opener.closest("tr"); opener.ariaExpanded === "true" ? fold(row) : unfold(row); }
-    const copy = event.target.closest(".copy");
-    if (!copy) return;
-    const code = copy.parentElement.querySelector("code");
-    try { await navigator.clipboard.writeText(code.textContent); copy.textContent = "Copied"; }
-    catch { getSelection().selectAllChildren(code); copy.textContent = "Press Ctrl+C"; }
-    setTimeout(() => { copy.textContent = "Copy"; }, 1600);
+    if (opener) opener.ariaExpanded === "true" ? fold(opener.closest("tr")) : unfold(opener.closest("tr"));
   });
-
-  showFigures();
 })();

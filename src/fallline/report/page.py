@@ -45,10 +45,11 @@ def _drawn(figure: Figure) -> dict[str, Any]:
     return {"views": figure.views, "height": figure.height}
 
 
-def _rows(document: Document) -> list[list[Any]]:
+def _rows(document: Document) -> dict[str, Any]:
     """What unfolds below the rows of the table."""
-    rows = document.table.rows
-    return [[row.reason, row.folder, row.command, row.settings] for row in rows]
+    table = document.table
+    rows = [[row.reason, row.folder, row.command, row.settings] for row in table.rows]
+    return {"common": table.common, "rows": rows}
 
 
 def _parallel(document: Document) -> dict[str, Any] | None:

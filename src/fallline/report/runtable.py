@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final
 
 from fallline.report import wording
@@ -19,7 +20,10 @@ SPARK_WIDTH, SPARK_HEIGHT = 72, 18  # pixels
 
 @dataclass(frozen=True)
 class Row:
-    """A run: its cells, and what unfolds below them."""
+    """A run: its cells, and what unfolds below them.
+
+    `settings` are those that not all runs have alike.
+    """
 
     name: str
     state: str
@@ -33,26 +37,21 @@ class Row:
 
 @dataclass(frozen=True)
 class RunTable:
-    """Every run in rows; the columns of varied settings are titled by their short names."""
+    """Every run in rows, and the settings they have in common."""
 
     kind: ClassVar[str] = "runs"
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    common: tuple[tuple[str, str], ...] = ()
 
 
 def run_table(runs: Sequence[Run], varied: Sequence[str], metric: Metric) -> RunTable:
     """The table, best first."""
-    columns = [Column("state", False), Column(metric.words, True)]
-    has_phase = any(run.trial and run.trial.phase for run in runs)
-    has_test = any(Metric("test/accuracy").of(run) is not None for run in runs)
-    columns += [Column("accuracy on test", True)] if has_test else []
-    columns += [Column("phase", False)] if has_phase else []
-    columns += [Column(short(key), _is_numeric(runs, key)) for key in varied]
-    columns += [Column("seed", True), Column("steps", True), Column("train seconds", True)]
+    told = _columns(runs, varied, metric)
     ordered = sorted(runs, key=lambda run: metric.order(metric.of(run)))
-    return RunTable(
-        tuple(columns), tuple(_row(run, varied, metric, (has_test, has_phase)) for run in ordered)
-    )
+    common = _common(runs)
+    rows = tuple(_row(run, [cell(run) for _, cell in told], metric, common) for run in ordered)
+    return RunTable(tuple(column for column, _ in told), rows, tuple(common.items()))
 
 
 def repeat_command(run: Run) -> str:
@@ -60,14 +59,40 @@ def repeat_command(run: Run) -> str:
     return f"fallline train --config {shlex.quote(str(run.path / 'config.json'))}"
 
 
-def _row(run: Run, varied: Sequence[str], metric: Metric, has: tuple[bool, bool]) -> Row:
-    has_test, has_phase = has
-    cells = [Cell(run.state, run.state), _scored(run, metric)]
-    cells += [_scored(run, Metric("test/accuracy"))] if has_test else []
-    cells += [_setting(run.trial.phase if run.trial else None)] if has_phase else []
-    cells += [_setting(run.settings.get(key, _of_trial(run, key))) for key in varied]
-    cells += [_setting(run.seed), Cell(f"{run.steps:,}", run.steps)]
-    cells += [Cell(f"{run.train_seconds:,.1f}", run.train_seconds)]
+def _columns(
+    runs: Sequence[Run], varied: Sequence[str], metric: Metric
+) -> list[tuple[Column, Callable[[Run], Cell]]]:
+    """The columns these runs need, with what makes their cells."""
+    test = Metric("test/accuracy")
+    has_test = any(test.of(run) is not None for run in runs)
+    has_phase = any(run.trial and run.trial.phase for run in runs)
+    settings = [
+        (Column(short(key), _is_numeric(runs, key)), partial(_setting_of, key=key))
+        for key in varied
+    ]
+    return [
+        (Column("state", False), lambda run: Cell(run.state, run.state)),
+        (Column(metric.words, True), partial(_scored, metric=metric)),
+        *([(Column(test.words, True), partial(_scored, metric=test))] * has_test),
+        *([(Column("phase", False), _phase)] * has_phase),
+        *settings,
+        (Column("seed", True), lambda run: _setting(run.seed)),
+        (Column("steps", True), lambda run: Cell(f"{run.steps:,}", run.steps)),
+        (Column("train seconds", True), _seconds),
+    ]
+
+
+def _common(runs: Sequence[Run]) -> dict[str, str]:
+    """The settings that all readable runs have alike."""
+    told = [_written(run).items() for run in runs if run.config]
+    return dict(sorted(set(told[0]).intersection(*told[1:]))) if told else {}
+
+
+def _written(run: Run) -> dict[str, str]:
+    return {key: written(value) for key, value in run.settings.items() if value is not None}
+
+
+def _row(run: Run, cells: Sequence[Cell], metric: Metric, common: Mapping[str, str]) -> Row:
     return Row(
         run.name,
         run.state,
@@ -76,8 +101,20 @@ def _row(run: Run, varied: Sequence[str], metric: Metric, has: tuple[bool, bool]
         sparkline(run, metric),
         str(run.path),
         repeat_command(run),
-        tuple((key, written(value)) for key, value in run.settings.items() if value is not None),
+        tuple((key, text) for key, text in _written(run).items() if key not in common),
     )
+
+
+def _seconds(run: Run) -> Cell:
+    return Cell(f"{run.train_seconds:,.1f}", run.train_seconds)
+
+
+def _phase(run: Run) -> Cell:
+    return _setting(run.trial.phase if run.trial else None)
+
+
+def _setting_of(run: Run, key: str) -> Cell:
+    return _setting(run.settings.get(key, _of_trial(run, key)))
 
 
 def _of_trial(run: Run, key: str) -> object:
