@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from fallline.sweep.session import run
 from fallline.training.run import train
 
 TRIALS = 8
+PROCESSES = 3  # they take long
 ROUNDS = 3
 SETTINGS: dict[str, Any] = {
     "model": "mlp",
@@ -47,12 +49,14 @@ FILE: dict[str, Any] = {
 
 def measure() -> list[dict[str, Any]]:
     """A row for each way: overhead per trial in seconds, and its ratio to Ray Tune's."""
+    from fallline.sweep.ray_place import RayCluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    from fallline.sweep.ray import RayCluster
-    from fallline.sweep.ray_connect import connect
-
-    started = connect(None)
+    ray.init(
+        address="local", include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+    )
     try:
         ways: dict[str, Callable[[], float]] = {
             "fallline --on local": lambda: _sweep(Local(1)),
@@ -62,8 +66,7 @@ def measure() -> list[dict[str, Any]]:
         }
         return alternate(ways, rounds=ROUNDS, baseline=3)
     finally:
-        if started:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _sweep(place: Place) -> float:
@@ -78,7 +81,7 @@ def _processes() -> float:
     command = [sys.executable, "-m", "fallline", "train", "--data", "digits", "--quiet", *words]
     with TemporaryDirectory() as folder:
         ends = []
-        for _ in range(TRIALS):
+        for _ in range(PROCESSES):
             subprocess.run([*command, "--out", folder], check=True, capture_output=True)
             ends.append(time.time())
     return _between(ends) - _training()
@@ -120,6 +123,6 @@ def _training() -> float:
     with TemporaryDirectory() as folder:
         for number in range(5):
             began = time.perf_counter()
-            train(data="digits", settings=SETTINGS, out=folder, name=f"run{number}", show="quiet")
+            train(data="digits", settings=SETTINGS, out=folder, name=f"run{number}", show="silent")
             seconds.append(time.perf_counter() - began)
     return median(seconds)

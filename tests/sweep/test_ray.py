@@ -47,7 +47,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def backend(cluster: Cluster) -> Iterator[Any]:
     """One for all tests that close none: its processes have torch loaded."""
-    from fallline.sweep.ray import RayCluster
+    from fallline.sweep.ray_place import RayCluster
 
     deadline = time.monotonic() + PATIENCE_SECONDS
     tasks = RayCluster(cluster.address).open(Path(), 1, "auto")
@@ -156,7 +156,7 @@ def test_what_a_training_raises_is_the_users_to_mend_and_comes_with_its_tracebac
 def test_a_stop_saves_every_run_and_brings_its_checkpoint_home(
     backend: Any, cluster: Cluster, tmp_path: Path
 ) -> None:
-    from fallline.sweep.ray import RayCluster
+    from fallline.sweep.ray_place import RayCluster
 
     stopped = RayCluster(cluster.address).open(tmp_path, 1, "auto")
     for key in "ab":
@@ -251,7 +251,7 @@ def test_a_wrong_address_is_told_within_seconds_with_what_to_check(
     tmp_path: Path, wrong: str
 ) -> None:
     from fallline.errors import ConfigError, RunError
-    from fallline.sweep.ray import RayCluster
+    from fallline.sweep.ray_place import RayCluster
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         threading.Thread(target=_greet, args=(other,), daemon=True).start()

@@ -65,7 +65,7 @@ PLACES: Table[PlaceRow] = Table(
         PlaceRow(
             "ray",
             "a Ray cluster (--address HOST:PORT), else a Ray that is started here",
-            "fallline.sweep.ray:RayCluster",
+            "fallline.sweep.ray_place:RayCluster",
             ("workers", "address"),
         ),
         PlaceRow(

@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from fallline.config import DataConfig
 from fallline.data.loan import Loan, blocks_of, lend
-from fallline.errors import RunError
+from fallline.errors import ConfigError, RunError
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
 from fallline.sweep.mirror import Mirror, Parcel
-from fallline.sweep.ray_connect import check_nodes, connect, has_gpus, on_node, ray, rooms
+from fallline.sweep.ray_connect import on_node, ray, rooms
 from fallline.sweep.ray_node import Attempt, Mailbox, Post, perform
-from fallline.sweep.slots import usable_cores
 from fallline.track.terminal import drawn_progress
 from fallline.training.images import load_images
 
@@ -30,28 +28,6 @@ class _Running:
     task: Task
     life: int
     result: Any
-
-
-@dataclass(frozen=True)
-class RayCluster:
-    """A Ray cluster as the place where trainings run.
-
-    `address` is HOST:PORT of its head, None: Ray is started on this machine; `workers` is how many
-    run at a time, auto: as many as there is room for.
-    """
-
-    address: str | None = None
-    workers: int | Literal["auto"] = "auto"
-
-    def open(self, folder: Path, per_device: int, device: str) -> RayTasks:
-        """Joins the cluster; its GPUs are used where it has any and `device` allows it."""
-        is_ours = connect(self.address)
-        check_nodes()
-        shared = per_device if device.startswith(("auto", "cuda")) and has_gpus() else None
-        threads = 1
-        if self.address is None and self.workers != "auto":
-            threads = max(1, usable_cores() // self.workers)
-        return RayTasks(threads, self.workers, shared, closes_ray=is_ours)
 
 
 class RayTasks:
@@ -97,8 +73,15 @@ class RayTasks:
     def submit(self, task: Task) -> None:
         """Sends the task to the cluster, or lets it wait for room.
 
-        Its images are opened here first; raises what `data.load` does.
+        Its images are opened here first; raises what `data.load` does, and ConfigError for a
+        program, whose files no other machine has.
         """
+        if task.program is not None:
+            raise ConfigError(
+                "a program of your own does not run on Ray",
+                seen=" ".join(task.program.argv)[:200],
+                next="leave out --on ray: the same command goes on with the sweep here",
+            )
         there = replace(task, out=task.out.absolute())  # a node has another working directory
         self._waiting.append(there.with_threads(self._threads))
         self._fill()

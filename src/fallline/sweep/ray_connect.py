@@ -26,11 +26,6 @@ _STILL: Final = (
     "ray start --address={address}"
 )
 
-# Read by Ray when it is imported: nothing is told to anyone; a cluster that turns us away is asked
-# 3 times, not 20; a dead node's last log lines stay out of the leaderboard.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
 try:
     import ray as ray  # for the backend too, which cannot do without what is set above
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -50,9 +45,7 @@ def connect(address: str | None) -> bool:
     if ray.is_initialized():
         return False
     if address is None:
-        options |= {"num_cpus": usable_cores(), "include_dashboard": False}
-        # a port nobody else can use without the token that Ray makes up and keeps at home
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        options |= {"address": "local", "include_dashboard": False, "num_cpus": usable_cores()}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     text = "Ray is starting" if address is None else _STILL.format(address=address)
     waiting = Timer(SECONDS_OF_SILENCE, tell, [text])

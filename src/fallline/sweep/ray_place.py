@@ -1,0 +1,50 @@
+"""A Ray cluster as the place of a sweep. Loads Ray when it is known what is wanted of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from fallline.sweep.slots import usable_cores
+
+if TYPE_CHECKING:
+    from fallline.sweep.ray import RayTasks
+
+QUIETLY: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anyone
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # a dead node's last log lines stay out of the leaderboard
+}
+IMPATIENTLY: Final = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds, where Ray would try for 20
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster, or a Ray that is started on this machine.
+
+    `address` is HOST:PORT of its head, None: Ray is started here; `workers` is how many trainings
+    run at a time, auto: as many as there is room for.
+    """
+
+    address: str | None = None
+    workers: int | Literal["auto"] = "auto"
+
+    def open(self, folder: Path, per_device: int, device: str) -> RayTasks:
+        """Joins the cluster; its GPUs are used where it has any and `device` allows it.
+
+        Raises RunError, within seconds, where there is none that takes us, ConfigError where its
+        nodes differ, MissingExtra.
+        """
+        for name, value in (QUIETLY if self.address is None else QUIETLY | IMPATIENTLY).items():
+            os.environ.setdefault(name, value)  # Ray reads it when it is imported
+        from fallline.sweep.ray import RayTasks
+        from fallline.sweep.ray_connect import check_nodes, connect, has_gpus
+
+        is_ours = connect(self.address)
+        check_nodes()
+        shared = per_device if device.startswith(("auto", "cuda")) and has_gpus() else None
+        threads = 1
+        if self.address is None and self.workers != "auto":
+            threads = max(1, usable_cores() // self.workers)
+        return RayTasks(threads, self.workers, shared, closes_ray=is_ours)
