@@ -9,12 +9,14 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(filter .uv/bin/uv,$(UV)):
-	python3 -m venv .uv && .uv/bin/pip install --quiet uv
+	@echo "installing uv, which fetches the packages, into .uv ..."
+	@python3 -m venv .uv && .uv/bin/pip install --quiet uv
 
 setup: $(filter .uv/bin/uv,$(UV))  ## make the environment that uv.lock describes
+	@test -d .venv || echo "fetching the packages of uv.lock into .venv, once: up to 5 GB, minutes ..."
 	@$(UV) sync --locked --all-extras --quiet
 
-demo: setup  ## train on handwritten digits, under a minute, no download
+demo: setup  ## train on handwritten digits: under a minute once the packages are there
 	@$(RUN) fallline train --data digits --out runs
 	@echo "           (the command lies in .venv/bin: source .venv/bin/activate)"
 

@@ -15,7 +15,18 @@ from typing import Any
 
 import torch
 
-from bench import draw_race, input_path, machine, optimizers, presets, race, startup, table
+from bench import (
+    draw_race,
+    input_path,
+    machine,
+    optimizers,
+    presets,
+    race,
+    startup,
+    streaming,
+    sweeps,
+    table,
+)
 
 JPEG_COPY = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.tar.xz"
 PRESETS = "fast94,fast95,fast96" if torch.cuda.is_available() else "fast70,fast80,fast90,mlp60"
@@ -35,7 +46,9 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
     return {
         "startup": lambda: startup.measure(args.data),
         "input": lambda: input_path.measure(args.data),
+        "streaming": lambda: streaming.measure(args.out.parent, quick=args.quick),
         "optimizers": lambda: optimizers.measure(args.data),
+        "sweeps": sweeps.measure,
         "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
         "presets": lambda: presets.measure(args.data, args.presets.split(","), args.seeds, peak),
         "race": long_race,
@@ -52,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--presets", default=PRESETS, help="whose claims are measured")
     parser.add_argument("--racers", default=RACERS, help="who runs the long race")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each preset")
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter: does it run?")
     return parser.parse_args()
 
 

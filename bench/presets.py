@@ -42,7 +42,8 @@ def _row(name: str, data: str, seeds: int, peak: float) -> dict[str, Any]:
 def _run(name: str, data: str, seed: int) -> Run:
     print(f"  {name}, seed {seed}", flush=True)
     with TemporaryDirectory() as place:
-        return train(name, data=data, settings={"seed": seed}, out=place, show="quiet")
+        settings = {"seed": seed, "train.tta": "flip_shift"}
+        return train(name, data=data, settings=settings, out=place, show="quiet")
 
 
 def accuracy(run: Run, *, tta: bool = False) -> float:

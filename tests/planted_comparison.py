@@ -91,6 +91,7 @@ def plant(path: Path, plan: Plan, fates: Fates) -> Path:
 
 def _write(path: Path, told: dict[str, Any], fate: Fate) -> None:
     folder = RunFolder(path)
+    passes = 2 if told["optimizer"] == "sam" else 1  # a step
     path.mkdir()
     folder.config.write_text(json.dumps({"seed": told["seed"]}))
     folder.environment.write_text(json.dumps(ENVIRONMENT))
@@ -101,7 +102,11 @@ def _write(path: Path, told: dict[str, Any], fate: Fate) -> None:
             (i + 1) * STEPS_PER_EPOCH,
             i + 1,
             (i + 1) * STEPS_PER_EPOCH * SECONDS_PER_STEP,
-            {"val/accuracy": accuracy, "val/loss": 1 - accuracy},
+            {
+                "val/accuracy": accuracy,
+                "val/loss": 1 - accuracy,
+                "gradients": (i + 1) * STEPS_PER_EPOCH * passes,
+            },
         )
         for i, accuracy in enumerate(fate.accuracies)
     ]
@@ -117,6 +122,7 @@ def _write(path: Path, told: dict[str, Any], fate: Fate) -> None:
             train_seconds=steps * SECONDS_PER_STEP,
             wall_seconds=steps * SECONDS_PER_STEP,
             images_seen=steps,
+            gradients=steps * passes,
             val_accuracy=last,
             val_loss=None if last is None else 1 - last,
             best_val_accuracy=last,

@@ -26,7 +26,7 @@ FENCES = {  # where each heavy library may be imported
     "sklearn": {"data/builtin.py"},
     "tensorboard": {"track/tensorboard.py", "track/board.py"},
     "wandb": {"track/wandb.py", "track/wandb_file.py"},
-    "optuna": {"sweep/sampling.py", "sweep/store.py", "sweep/study.py", "sweep/run.py"},
+    "optuna": {"sweep/sampling.py", "sweep/store.py", "sweep/study.py", "sweep/session.py"},
     "optuna_dashboard": {"sweep/dashboard.py"},
     "psycopg": {"sweep/store.py"},
     "matplotlib": {"track/pictures.py", "report/drawings.py"},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fallline.compare.plan import Budget, Plan
+from fallline.config import RunConfig
 from fallline.contest import budget
 from fallline.contest.design import Wish, plan_of
 from fallline.contest.ledger import extended, opened
@@ -17,6 +18,7 @@ from fallline.contest.recipe import Recipe
 from fallline.contest.space import cube
 from fallline.contest.tasks import Slate, TaskMaker
 from fallline.errors import ConfigError, RunError
+from fallline.optim.table import OPTIMIZERS
 from fallline.records import Outcome, Record, RunFolder
 
 WISH = Wish(("sgd", "adamw", "sam"), data="synthetic", configs=4, seeds=3)
@@ -129,6 +131,30 @@ def test_a_budget_in_seconds_is_as_many_steps_as_were_seen_to_fit(tmp_path: Path
     length = budget.length(Budget(30, "seconds"), 1.0, seen)
     assert length["train.max_steps"] == 260
     assert Pace(4.0, 0.1).steps_in(1.0) == 1
+
+
+def test_a_pace_is_measured_at_the_settings_it_is_for(plan: Plan, tmp_path: Path) -> None:
+    make = TaskMaker(plan, Recipe("neutral", "synthetic", {}), tmp_path)
+    config = make(Slate("calibrate", "mlp", plan.contestants[0], 1, 0)).config
+    values = plan.contestants[0].configurations[1]
+    assert config["optim"]["lr"] == values["optim.lr"]
+    assert (config["train"]["max_steps"], config["data"]["test_at_end"]) == (40, False)
+    assert config["schedule"]["warmup"] == 1.0
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names)
+def test_every_optimizer_of_the_table_has_configurations_that_can_be_trained(
+    name: str, tmp_path: Path
+) -> None:
+    other = "sgd" if name != "sgd" else "adam"
+    found = plan_of(replace(WISH, optimizers=(name, other)), "planned", "")
+    make = TaskMaker(found, Recipe("neutral", "synthetic", {}), tmp_path)
+    contestant = found.contestants[0]
+    assert contestant.space[0].key == "optim.lr"
+    for trial, values in enumerate(contestant.configurations):
+        config = make(Slate("tune", "mlp", contestant, trial, 0)).config
+        assert config["optim"]["lr"] == values["optim.lr"]
+        assert config["optim"]["lr_scale"] == RunConfig().optim.lr_scale.model_dump()
 
 
 def test_a_plan_is_gone_on_with_by_the_same_plan_only(plan: Plan, tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ def test_what_cannot_be_done_is_refused_by_name_and_reason(
         ({"optim.momentun": {"value": 1}, "optimizer": {"value": "sgd"}}, "optim.momentum?"),
         ({"lr": {"values": [0.1, -0.1]}}, "optim.lr does not take this value"),
         ({"lr": {"distribution": "normal", "mu": 0.1, "sigma": 0.1}}, "a number above 0"),
-        ({"momentum": {"min": 0.5, "max": 1.0}, "optimizer": {"value": "sgd"}}, "and below 1"),
+        (
+            {"momentum": {"min": 0.5, "max": 1.0}, "optimizer": {"value": "sgd"}},
+            "from 0 to below 1",
+        ),
         ({"epochs": {"distribution": "q_uniform", "min": 0, "max": 10, "q": 5}}, "train.epochs"),
         ({"batch_size": {"min": 16.0, "max": 32.0}}, "train.batch_size"),
         ({"model.widths": {"values": [[8, 8]]}, "model": {"value": "convnet"}}, "model.widths"),

@@ -92,6 +92,7 @@ def test_a_trial_stopped_by_a_signal_goes_on_to_the_same_end(task_of: TaskOf) ->
 def test_a_folder_that_never_became_a_run_is_begun_anew(task_of: TaskOf) -> None:
     task = task_of()
     (task.out / task.key).mkdir(parents=True)
+    (task.out / task.key / ".lock").touch()
     (task.out / task.key / "environment.json").write_text("{")
     assert told(task)[0].outcome.status == "completed"
 

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -15,6 +14,8 @@ from fallline.config import SHORT_NAMES, ScheduleConfig, declared_fields
 from fallline.errors import ConfigError, unknown_name
 from fallline.records import RunFolder
 from fallline.track.terminal import clean, say
+from fallline.training.faults import rows_with
+from fallline.training.resolve import flatten
 from fallline.values import range_of, typed
 
 
@@ -86,15 +87,7 @@ def _preset(name: str) -> None:
     build = PRESETS[name].build
     say(f"{inspect.getdoc(build)}\n")
     settings = build().model_dump(mode="json", exclude_unset=True)
-    print_grid(("setting", "value"), [(key, typed(value)) for key, value in _flat(settings)])
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for key, value in settings.items():
-        deeper = isinstance(value, Mapping)
-        flat += _flat(value, f"{prefix}{key}.") if deeper else [(prefix + key, value)]
-    return flat
+    print_grid(("setting", "value"), [(key, typed(value)) for key, value in flatten(settings)])
 
 
 def _data(name: str) -> None:
@@ -114,8 +107,6 @@ def _data(name: str) -> None:
 
 
 def _setting(name: str) -> None:
-    from fallline.training.faults import rows_with
-
     key, fields = SHORT_NAMES.get(name, name), declared_fields()
     if key not in fields and (rows := rows_with(key)):
         section, _, option = key.partition(".")
@@ -145,7 +136,7 @@ def _run(folder: RunFolder) -> None:
         facts["training"] = f"{outcome.train_seconds:.1f} s, {outcome.steps:,} steps"
         facts |= {f"note {at}": note for at, note in enumerate(outcome.notes, 1)}
     facts |= {"started": str(around.get("started", "")), "by": str(around.get("command", ""))}
-    facts |= {key: typed(value) for key, value in _flat(folder.read_config())}
+    facts |= {key: typed(value) for key, value in flatten(folder.read_config())}
     print_grid(
         (clean(str(folder.path)), ""), [(key, clean(value)) for key, value in facts.items()]
     )

@@ -69,7 +69,7 @@ def sweep(
     fallline board runs/homework            # TensorBoard on its trials
     """
     from fallline.sweep.dry_run import rehearse
-    from fallline.sweep.run import run
+    from fallline.sweep.session import run
     from fallline.training.resolve import parse_assignments
 
     settings = parse_assignments(assign).values if assign else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,7 +23,7 @@ class Point:
     step: int
     epoch: int
     seconds: float
-    gradients: float
+    gradients: int
     val: float
 
 
@@ -38,7 +38,8 @@ class Training:
         status: how it ended; `missing` where no outcome was left.
         reason: of that, in words.
         folder: its run folder, relative to the comparison's; "" where there is none.
-        steps, seconds, gradients: what it used up; seconds of the training clock.
+        steps, seconds, gradients: what it used up: of the training clock, and forward-backward
+            passes as they were counted, not as the optimizer's row declares them.
         val, val_loss: at the end of the budget; None without a completed training.
         test: likewise; None where test was not touched, as in every tuning run.
         curve: its evaluations.
@@ -52,7 +53,7 @@ class Training:
     folder: str = ""
     steps: int = 0
     seconds: float = 0.0
-    gradients: float = 0.0
+    gradients: int = 0
     val: float | None = None
     val_loss: float | None = None
     test: float | None = None
@@ -117,7 +118,6 @@ def training_of(
     outcome = folder.read_outcome()
     if outcome is None:
         return Training(trial, seed, parameters, folder=folder.path.name)
-    each = contestant.gradients_per_step
     done = outcome.status == "completed"
     return Training(
         trial,
@@ -128,11 +128,11 @@ def training_of(
         folder=folder.path.name,
         steps=outcome.steps,
         seconds=outcome.train_seconds,
-        gradients=outcome.steps * each,
+        gradients=outcome.gradients,
         val=outcome.val_accuracy if done else None,
         val_loss=outcome.val_loss if done else None,
         test=outcome.test_accuracy if done else None,
-        curve=tuple(_curve(folder, each)),
+        curve=tuple(_curve(folder)),
     )
 
 
@@ -150,7 +150,7 @@ def _loss(training: Training) -> float:
     return float("inf") if training.val_loss is None else training.val_loss
 
 
-def _found(path: Path, name: str) -> Any:
+def _found(path: Path, name: str) -> Iterator[tuple[Any, RunFolder]]:
     for file in sorted(path.glob("*/trial.json")):
         folder = RunFolder(file.parent)
         told = folder.read_trial()
@@ -159,9 +159,8 @@ def _found(path: Path, name: str) -> Any:
             yield tuple(told.get(key) for key in keys), folder
 
 
-def _curve(folder: RunFolder, gradients_per_step: float) -> Any:
+def _curve(folder: RunFolder) -> Iterator[Point]:
     for line in folder.read_metrics():
         if line["event"] == "epoch" and line.get("val/accuracy") is not None:
-            step = line["step"]
-            seconds, val = line["train_seconds"], line["val/accuracy"]
-            yield Point(step, line["epoch"], seconds, step * gradients_per_step, val)
+            seconds, gradients = line["train_seconds"], line["gradients"]
+            yield Point(line["step"], line["epoch"], seconds, gradients, line["val/accuracy"])

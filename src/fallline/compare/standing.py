@@ -21,7 +21,7 @@ from fallline.compare.tuning import (
 )
 
 LR: Final = "optim.lr"
-TOLERANCE: Final = 0.1  # of a budget in seconds
+TOLERANCE: Final = 0.1  # of a budget
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Moment:
     step: int
     epoch: int
     seconds: float
-    gradients: float
+    gradients: int
     val: Estimate
 
 
@@ -192,13 +192,13 @@ def edges_of_chosen(contestant: Contestant, chosen: int | None) -> tuple[Edge, .
 
 
 def missed_budget(cost: Cost | None, budget: Budget) -> tuple[str, ...]:
-    """Where a budget in seconds was not kept: the machine changed its pace."""
-    if cost is None or budget.unit != "seconds":
+    """Where a budget in seconds or gradients was not kept: the pace changed, or a step's cost."""
+    if cost is None or budget.unit not in ("seconds", "gradients"):
         return ()
-    took = cost.seconds.mean
-    if abs(took / budget.amount - 1) <= TOLERANCE:
+    used = (cost.seconds if budget.unit == "seconds" else cost.gradients).mean
+    if abs(used / budget.amount - 1) <= TOLERANCE:
         return ()
-    return (f"its repeats took {took:.1f} s of a budget of {budget.amount:g} s",)
+    return (f"its repeats took {used:,.3g} of {budget.amount:,g} {budget.unit}",)
 
 
 def notes_of(

@@ -1,9 +1,9 @@
 """How fast a configuration trains: what turns a budget in seconds into a number of steps.
 
-A schedule has to know its end. So before its training proper each configuration runs a few steps
-at a learning rate too small to diverge, and the training gets as many steps as fit into the
-budget: start-up (allocation, compilation) is charged, and the schedule is annealed to that end.
-What the training clock then really showed stands in the results.
+A schedule has to know its end. So before its training proper each configuration runs a few steps,
+its rate rising from 0, and the training gets as many steps as fit into the budget: start-up
+(allocation, compilation) is charged, and the schedule is annealed to that end. What the training
+clock then really showed stands in the results.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from fallline.records import RunFolder
 STEPS: Final = 40
 MEASURED_EVERY: Final = 5  # steps
 WARM: Final = 10  # steps, after which start-up is over
-RATE: Final = 1e-7  # learning rate while measuring
+SETTINGS: Final = {
+    "train.epochs": float(STEPS),
+    "train.max_steps": STEPS,
+    "schedule.name": "linear",
+    "schedule.warmup": 1.0,
+    "track.every": MEASURED_EVERY,
+    "track.tensorboard": False,
+    "track.wandb": "off",
+}
+"""What makes a training one that measures pace; its rate rises all the way."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,9 @@ class Pace:
 
 
 def pace_of(folder: RunFolder) -> Pace | None:
-    """What the run of a few steps in a folder says; None if it did not complete."""
+    """What the run of a few steps in a folder says, though it diverged; None without a step."""
     outcome = folder.read_outcome()
-    if outcome is None or outcome.status != "completed":
+    if outcome is None or not outcome.steps:
         return None
     marks = [r for r in folder.read_metrics() if "train/batch_loss" in r and r["step"] > WARM]
     steps, seconds = outcome.steps, outcome.train_seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fallline.compare.evidence import Phase
 from fallline.compare.plan import Contestant, Plan
@@ -15,8 +15,6 @@ from fallline.contest.pace import Pace
 from fallline.contest.recipe import Recipe
 from fallline.sweep.backend import Task
 from fallline.training.resolve import Layer, resolve
-
-QUIETLY: Final = {"track.tensorboard": False, "track.wandb": "off"}
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,6 @@ class TaskMaker:
         """Length, seed, and whether test is touched."""
         common = {"seed": slate.seed, "data.test_at_end": slate.phase == "repeat"}
         if slate.phase == "calibrate":
-            short = {"train.epochs": float(pace.STEPS), "train.max_steps": pace.STEPS}
-            slowly = {"optim.lr": pace.RATE, "track.every": pace.MEASURED_EVERY}
-            return common | short | slowly | QUIETLY
+            return common | pace.SETTINGS
         each = slate.contestant.gradients_per_step
         return common | length(self.plan.budget, each, seen)

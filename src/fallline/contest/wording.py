@@ -56,12 +56,15 @@ def ended_line(slate: Slate, training: Training) -> str:
     which = f"configuration {slate.trial + 1} of {len(slate.contestant.configurations)}"
     if slate.phase == "repeat":
         which = f"repeat with seed {slate.seed}"
-    if training.val is None:
+    if slate.phase == "calibrate":
+        which = f"pace of {which}"
+        how = f"{1000 * training.seconds / max(1, training.steps):.1f} ms a step"
+    elif training.val is None:
         how = f"{training.status}: {training.reason}"
     else:
         test = "" if training.test is None else f", test {training.test:.2%}"
         how = f"val {training.val:.2%}{test}, {training.seconds:.1f} s"
-    return clean(f"{who:<20} {which:<24} {how:<36} {settings(slate.parameters)}")
+    return clean(f"{who:<20} {which:<30} {how:<36} {settings(slate.parameters)}")
 
 
 def settings(values: object) -> str:

@@ -19,6 +19,7 @@ from fallline.data.augment import (
     mix_targets,
 )
 from fallline.data.imageset import Split
+from fallline.data.readahead import ReadAhead
 
 RESIDENT_SHARE = 0.5  # of an accelerator's free memory that a split may fill
 CHUNK_BYTES = 2**20  # float32 pixels normalized at a time on a CPU: they stay in its L2 cache
@@ -93,12 +94,19 @@ class Batches:
         They are exactly those that an epoch begun at its start would give from there.
         """
         draws = self._draw(epoch)
-        for step in range(start, self.steps_per_epoch):
-            yield self._batch(draws, step)
+        ahead = self._pixels.read_ahead()
+        steps = self.steps_per_epoch
+        for step in range(start, steps):
+            with ahead.watching(self.batch_size):
+                batch = self._batch(draws, step)
+            if ahead.waited and step + 1 < steps:
+                ahead.ask(self._pixels.rows_at(draws.order[self._part(step + 1)]))
+            yield batch
 
     def sample(self, count: int) -> torch.Tensor:
         """Up to `count` images evenly spread over the split, normalized, not augmented."""
         places = torch.linspace(0, len(self) - 1, min(count, len(self))).long()
+        self._pixels.read_ahead().ask(self._pixels.rows_at(places))
         return self._normalize(self._pixels.take(places))
 
     def _draw(self, epoch: int) -> Draws:
@@ -115,7 +123,7 @@ class Batches:
         ).to(self._labels.device)
 
     def _batch(self, draws: Draws, step: int) -> Batch:
-        part = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        part = self._part(step)
         places = draws.order[part]
         inputs = self._inputs(places, draws, part)
         targets = self._labels[places.to(self._labels.device)]
@@ -123,6 +131,9 @@ class Batches:
             mix = draws.mixes[step]
             inputs, targets = mix_images(inputs, mix), mix_targets(targets, mix, self.classes)
         return Batch(inputs, targets)
+
+    def _part(self, step: int) -> slice:
+        return slice(step * self.batch_size, (step + 1) * self.batch_size)
 
     def _inputs(self, places: torch.Tensor, draws: Draws, part: slice) -> torch.Tensor:
         """Inputs of one batch, before images are mixed."""
@@ -146,16 +157,25 @@ class Pixels:
     def __init__(self, split: Split, device: torch.device) -> None:
         self.device = device
         images, self.rows = _shared(split.images), torch.from_numpy(split.rows)
+        self._host: np.ndarray | None = split.images
         size = len(split) * images[0].numel()
         if device.type != "cpu" and size <= RESIDENT_SHARE * _free_bytes(device):
             images = images.index_select(0, self.rows).to(device)
             self.rows = torch.arange(len(split), device=device)
+            self._host = None
         self.images = images
+
+    def rows_at(self, places: torch.Tensor) -> torch.Tensor:
+        """Where the images of those places lie in `images`, int64 (B,)."""
+        return self.rows[places.to(self.rows.device, non_blocking=True)]
+
+    def read_ahead(self) -> ReadAhead:
+        """For one pass over the images: asks for those that do not lie in memory."""
+        return ReadAhead(self._host)
 
     def take(self, places: torch.Tensor) -> torch.Tensor:
         """Images uint8 (B, H, W, C) on the device, for places int64 (B,) in the split."""
-        rows = self.rows[places.to(self.rows.device, non_blocking=True)]
-        pixels = self.images.index_select(0, rows)
+        pixels = self.images.index_select(0, self.rows_at(places))
         if pixels.device.type == "cpu" and self.device.type == "cuda":
             pixels = pixels.pin_memory()
         return pixels.to(self.device, non_blocking=True)

@@ -16,6 +16,8 @@ from fallline.config import (
 def neutral() -> RunConfig:
     """The base of comparisons: a plain BatchNorm convnet, nothing that one optimizer was tuned on.
 
+    It is narrow, because a comparison is some hundred trainings.
+
     The speed recipes were tuned around Muon and SGD: frozen whitening, identity initialization, a
     scaled head, biases at 64 times the rate. None of that is here, no smoothing, no averaging; the
     one concession is a short warm-up, which adaptive optimizers are usually given, and SGD in
@@ -29,6 +31,7 @@ def neutral() -> RunConfig:
         model=ModelConfig.model_validate(
             {
                 "name": "convnet",
+                "widths": (32, 64, 64),
                 "whitening": False,
                 "dirac": False,
                 "scaled_head": False,

@@ -34,13 +34,14 @@ def record(
     rest: float = 1.0,
     label_smoothing: float = 0.2,
     augment: AugmentConfig,
+    tta: str = "flip_shift",
     train: dict[str, object] | None = None,
 ) -> RunConfig:
     """A config of that recipe.
 
     Args:
         model: options of `convnet`.
-        epochs, batch_size, label_smoothing, augment: as in the config.
+        epochs, batch_size, label_smoothing, augment, tta: as in the config.
         lr: Muon's.
         rest: factor on the published rates of biases and head.
         train: further fields of `TrainConfig`.
@@ -66,7 +67,7 @@ def record(
                 "epochs": epochs,
                 "batch_size": batch_size,
                 "label_smoothing": label_smoothing,
-                "tta": "flip_shift",
+                "tta": tta,
                 "eval_every": 1000,
                 **(train or {}),
             }

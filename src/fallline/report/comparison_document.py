@@ -56,7 +56,7 @@ def comparison_document(comparison: Comparison, runs: Sequence[Run], path: Path)
 
 
 def _answer(comparison: Comparison) -> Answer:
-    plan, around = comparison.plan, comparison.circumstances
+    plan = comparison.plan
     several = len(comparison.workloads) > 1
     sentence, rest = _first_clause(comparison.answer)
     doubts = [rest] if rest else []
@@ -70,7 +70,7 @@ def _answer(comparison: Comparison) -> Answer:
         f"tried on val, the best repeated on {wording.count(len(plan.seeds), 'fresh seed')}, each "
         f"training with {plan.budget}. Another base, budget or data set may rank them otherwise."
     )
-    doubts += around.warnings
+    doubts += comparison.warnings
     trainings = [
         t for w in comparison.workloads for s in w.standings for t in (*s.trials, *s.repeats)
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fallline.sweep.file import SweepFile, read
     from fallline.sweep.local import Local
     from fallline.sweep.results import Result, Trial
-    from fallline.sweep.run import run
+    from fallline.sweep.session import run
 
 __all__ = ["Local", "Result", "SweepFile", "Trial", "read", "run"]
 
@@ -25,7 +25,7 @@ _WHERE = {
     "SweepFile": "fallline.sweep.file:SweepFile",
     "Trial": "fallline.sweep.results:Trial",
     "read": "fallline.sweep.file:read",
-    "run": "fallline.sweep.run:run",
+    "run": "fallline.sweep.session:run",
 }
 
 

@@ -14,7 +14,7 @@ from fallline.records import RunFolder
 from fallline.sweep.backend import Backend, Ended, Failed, Place, Task
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.plan import ConfigurationRow, Plan, plan
-from fallline.sweep.run import Source, given, prepare
+from fallline.sweep.session import Source, given, prepare
 from fallline.sweep.tasks import TaskMaker
 from fallline.track.terminal import clean, say
 from fallline.track.wording import clock

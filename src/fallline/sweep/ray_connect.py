@@ -8,15 +8,23 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
+from threading import Timer
 from typing import Any, Final
 
 from fallline.errors import ConfigError, MissingExtra, RunError
 from fallline.sweep.slots import usable_cores
+from fallline.track.terminal import tell
 
 SECONDS_TO_ANSWER: Final = 3.0
+SECONDS_OF_SILENCE: Final = 5.0
 SECONDS_TO_ASK_NODES: Final = 60.0
 PORT: Final = 6379  # Ray's own default
 HOW_TO: Final = "docs/cluster.md shows a cluster from two machines in three commands"
+
+_STILL: Final = (
+    "Ray is not ready yet; if this machine is no node of the cluster at {address}, make it one: "
+    "ray start --address={address}"
+)
 
 # Read by Ray when it is imported: nothing is told to anyone; a cluster that turns us away is asked
 # 3 times, not 20; a dead node's last log lines stay out of the leaderboard.
@@ -46,11 +54,15 @@ def connect(address: str | None) -> bool:
         # a port nobody else can use without the token that Ray makes up and keeps at home
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    text = "Ray is starting" if address is None else _STILL.format(address=address)
+    waiting = Timer(SECONDS_OF_SILENCE, tell, [text])
+    waiting.start()
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         raise _turned_away(address, error) from error
     finally:
+        waiting.cancel()
         for number, handler in handlers.items():  # Ray puts its own in their place
             signal.signal(number, handler)
     return True

@@ -96,6 +96,7 @@ class Result:
             "folder": str(self.path),
             "metric": self.metric,
             "goal": self.goal,
+            "kind": self.kind,
             "ending": self.ending,
             "trials": dict(counts),
             "best": best and best.as_plain(),

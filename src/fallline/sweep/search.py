@@ -163,7 +163,7 @@ class SweepSearch:
             return
         for seed in range(self._file.extension.seeds):
             folder = RunFolder(self._control.out / key_of(trial.number, seed))
-            if folder.path.exists():
+            if seed == 0 or folder.path.exists():  # the first may have been deleted since
                 self._recall_seed(self._trials[trial.number], seed, folder)
 
     def _recall_seed(self, trial: Trial, seed: int, folder: RunFolder) -> None:

@@ -1,0 +1,130 @@
+"""A sweep from one call: its folder, what is refused, what its budgets end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import Plot, Scripted, ended
+from typer.testing import CliRunner
+
+from fallline import sweep
+from fallline.cli.app import app
+from fallline.errors import ConfigError, RunError
+from fallline.sweep.slots import plan, usable_cores
+
+
+@dataclass
+class Stage:
+    """A place where plots are played instead of trainings run."""
+
+    slots: int = 2
+    epochs: float = 2.0
+    backends: list[Scripted] = field(default_factory=list)
+
+    def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+        plot = lambda number, seed: Plot([0.1, 0.5 + number / 100], ended(epochs=self.epochs))  # noqa: E731
+        self.backends.append(Scripted(plot, self.slots))
+        return self.backends[-1]
+
+
+def run(source: Any, out: Path, **more: Any) -> sweep.Result:
+    return sweep.run(source, out=out, **{"on": Stage(), "show": "quiet", **more})
+
+
+def test_a_sweep_leaves_a_folder_that_says_what_it_is(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    result = run({**small, "name": "first try/2"}, tmp_path)
+    assert result.path == tmp_path / "first-try-2"
+    assert result.kind == "finished"
+    assert result.best is not None
+    assert (result.best.number, result.best.values) == (3, {0: 0.53})
+    assert result.best.path == result.path / "trial-0003-seed0"
+    about = json.loads((result.path / "sweep.json").read_text())
+    assert about["metric"] == {"name": "val/accuracy", "goal": "maximize"}
+    assert about["space"]["learning_rate"] == "0.003 to 0.3, by logarithm"
+    assert "run_cap: 4" in about["file"]
+
+
+def test_a_finished_sweep_is_told_again_and_trains_nothing(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    first = run(small, tmp_path)
+    again = run(small, tmp_path, on=(stage := Stage()))
+    assert not stage.backends[0].submitted
+    assert [t.values for t in again.trials] == [t.values for t in first.trials]
+
+
+def test_a_changed_file_is_refused_unless_told_to_begin_anew(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    run(small, tmp_path)
+    with pytest.raises(RunError, match="begun with something else"):
+        run(small, tmp_path, settings={"weight_decay": 0.1})
+    with pytest.raises(RunError, match="begun with something else"):
+        run(small, tmp_path, data="digits")
+    with pytest.raises(RunError, match="begun with something else"):
+        run(small, tmp_path, seed=1)
+    other = run(small, tmp_path, data="digits", new=True)
+    assert other.path.name == "sweep-2"
+
+
+def test_a_folder_of_something_else_is_left_alone(small: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "thesis.tex").write_text("")
+    with pytest.raises(RunError, match="holds something else"):
+        run(small, tmp_path)
+
+
+def test_budgets_end_a_sweep_and_a_larger_one_goes_on(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    values = {**small, "run_cap": 30}
+    first = run(values | {"fallline": {"data": "synthetic", "budget": {"epochs": 8}}}, tmp_path)
+    assert (first.kind, first.ending) == ("budget", "the epochs are used up: 8")
+    assert 2 <= sum(trial.status == "completed" for trial in first.trials) <= 5
+    larger = {"data": "synthetic", "budget": {"epochs": 20}}
+    second = run(values | {"fallline": larger}, tmp_path)
+    assert len(first.trials) < len(second.trials) < 14
+    timed = {"data": "synthetic", "budget": {"time": 0.0001}}
+    assert run(values | {"fallline": timed}, tmp_path).ending.startswith("the time is used up")
+
+
+def test_a_set_value_of_a_searched_setting_is_refused(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="both set and searched"):
+        run(small, tmp_path, settings={"batch_size": 20})
+
+
+def test_test_stays_untouched_unless_the_user_says_otherwise(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    run(small, tmp_path, on=(stage := Stage()))
+    assert all(not t.config["data"]["test_at_end"] for t in stage.backends[0].submitted)
+    assert all(t.config["track"]["wandb_group"] == "sweep" for t in stage.backends[0].submitted)
+    mine = {"data.test_at_end": True}
+    run(small, tmp_path, on=stage, settings=mine, new=True)
+    assert all(t.config["data"]["test_at_end"] for t in stage.backends[1].submitted)
+
+
+def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
+    assert [slot.threads for slot in plan(usable_cores())] == [1] * usable_cores()
+    assert len(plan("auto", device="cpu")) <= usable_cores()
+    (alone,) = plan(1)
+    assert alone.threads == usable_cores()
+    assert alone.environment == {"OMP_NUM_THREADS": str(usable_cores())}
+
+
+def test_the_command_line_names_what_it_cannot_take(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("method: gird\nparameters: {lr: {values: [0.1]}}\n")
+    result = CliRunner().invoke(app, ["sweep", str(path)])
+    assert isinstance(result.exception, ConfigError)
+    assert "did you mean grid?" in str(result.exception)
+    result = CliRunner().invoke(app, ["sweep", str(path), "--workers", "many"])
+    assert "1, 2, ... or auto" in str(result.exception)

@@ -1,0 +1,34 @@
+"""What README and docs tell people to type."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fallline.data.decode import FORMATS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_run_by_a_program_that_make_leaves_off_the_path(page: Path) -> None:
+    assert not re.search(r"`uv run|^uv run", page.read_text(), re.MULTILINE)
+
+
+def test_the_readme_names_every_format_that_is_read() -> None:
+    text = (ROOT / "README.md").read_text()
+    for name in FORMATS:
+        assert name in text.upper()
+    assert "TIFF, HEIC and others have to be converted" in text
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_says_that_packages_are_fetched_before_it_goes_quiet() -> None:
+    command = ["make", "--dry-run", "--always-make", "demo"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert planned.index("fetching the packages") < planned.index("sync --locked")
