@@ -26,7 +26,7 @@ FACTS: dict[str, Any] = {
     "fingerprint": "0123456789abcdef",
     "seeds": 2,
     "space": SPACE,
-    "command": "fallline sweep digits.yaml --data digits",
+    "command": "/opt/env/bin/fallline sweep digits.yaml --data digits",
     "data": "digits",
 }
 BASE = {

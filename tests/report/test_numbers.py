@@ -17,6 +17,7 @@ from PIL import Image
 from fallline.data import load
 from fallline.errors import RunError
 from fallline.predictions import Predictions
+from fallline.report import wording
 from fallline.report.configuration import Configuration, ranking, varied_settings
 from fallline.report.document import Document
 from fallline.report.effects import effects_of
@@ -182,6 +183,7 @@ def test_intervals_are_students_and_wilsons() -> None:
     few = over_images(1.0, 10)  # Wilson's lower end for 10 of 10
     assert few.low == pytest.approx(0.7225, abs=1e-4)
     assert over_seeds([0.5]).half is None
+    assert wording.interval(ACCURACY, over_seeds([0.9, 0.99])) == f"37.3 to 100.0{wording.THIN}%"
 
 
 def test_a_difference_of_shared_seeds_is_taken_seed_by_seed() -> None:

@@ -13,6 +13,7 @@ from fallline.report.metric import Metric
 from fallline.report.run import Run
 
 NOT_CHOICES: Final = ("seed", "track.", "data.split_seed", "train.device", "train.threads")
+NAMED_FIRST: Final = ("model.name", "optim.name")
 NAMED_IN_TITLE: Final = 4  # settings; more are in the table
 _SHORT: Final = {field: name for name, field in SHORT_NAMES.items() if name != "learning_rate"}
 
@@ -84,7 +85,7 @@ def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
     keys = dict.fromkeys(key for settings in maps for key in settings)
     return tuple(
         key
-        for key in keys
+        for key in sorted(keys, key=lambda key: key not in NAMED_FIRST)
         if not key.startswith(NOT_CHOICES)
         and len({json.dumps(settings.get(key), sort_keys=True) for settings in maps}) > 1
     )

@@ -139,6 +139,12 @@ def _settings(effects: Effects | None, metric: Metric) -> list[Section]:
 def _command(source: Source, ranked: tuple[Configuration, ...]) -> str:
     told = source.facts.get("command")
     if isinstance(told, str) and told:
-        return told
+        return _from_anywhere(told)
     best: Run | None = ranked[0].runs[0] if ranked else None
     return repeat_command(best) if best else ""
+
+
+def _from_anywhere(command: str) -> str:
+    """The command without the folder that the program lay in."""
+    program, _, rest = command.partition(" ")
+    return f"{program.rpartition('/')[2]} {rest}".strip()

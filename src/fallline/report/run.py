@@ -42,7 +42,7 @@ class Run:
         config: the complete config, nested.
         environment: what it ran on.
         outcome: scores of the end; None for one that has not ended.
-        epochs: the records of epochs, in order; the score on test is among them.
+        epochs: the records of epochs, in order, and last that of the score on test.
         trial: its place in a sweep, if it has one.
     """
 
@@ -138,7 +138,7 @@ def _read(folder: RunFolder) -> Run:
 
 def _epochs(folder: RunFolder) -> tuple[Record, ...]:
     lines = folder.read_metrics()
-    return tuple(Record.from_plain(line) for line in lines if line["event"] == "epoch")
+    return tuple(Record.from_plain(line) for line in lines if line["event"] != "batch")
 
 
 def _trial(folder: RunFolder) -> Trial | None:

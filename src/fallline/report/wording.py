@@ -25,11 +25,12 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def interval(metric: Metric, estimate: Estimate, digits: int = 1) -> str:
-    """The interval's ends: 94.9 to 98.5 %."""
+    """The interval's ends: 94.9 to 98.5 %; of a share, as far as a share can go."""
     if estimate.low is None or estimate.high is None:
         return NOTHING
     if metric.is_share:
-        return f"{100 * estimate.low:.{digits}f} to {percent(estimate.high, digits)}"
+        low, high = max(0.0, estimate.low), min(1.0, estimate.high)
+        return f"{100 * low:.{digits}f} to {percent(high, digits)}"
     return f"{estimate.low:.4g} to {estimate.high:.4g}"
 
 
