@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from fallline.config import DataConfig
+from fallline.cores import usable_cores
 from fallline.data.loan import Loan, blocks_of, lend
 from fallline.errors import RunError
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
 from fallline.sweep.mirror import Mirror, Parcel
 from fallline.sweep.ray_connect import check_nodes, connect, has_gpus, on_node, ray, rooms
 from fallline.sweep.ray_node import Attempt, Mailbox, Post, perform
-from fallline.sweep.slots import usable_cores
 from fallline.track.terminal import drawn_progress
 from fallline.training.images import load_images
 
