@@ -104,8 +104,7 @@ def test_a_training_that_obeys_ends_at_the_evaluation_that_is_answered(
     assert (outcome.status, outcome.reason, outcome.epochs) == ("pruned", "enough", 3.0)
 
 
-def test_closing_saves_what_is_under_way(task: Task, tmp_path: Path) -> None:
-    backend = LocalProcesses([Slot(1)], tmp_path / "logs")
+def test_closing_saves_what_is_under_way(backend: LocalProcesses, task: Task) -> None:
     backend.submit(task)
     wait_for(backend, Reported, task.key)
     backend.close(save=True)
@@ -120,10 +119,10 @@ LONGER = {"epochs": {"value": 6}}
 class Sweep:
     """`fallline sweep` in a process of its own, as a person starts it."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "fallline", "sweep", "sweep.yaml", "-w", "2", "--json"]
+    def __init__(self, folder: Path, workers: int) -> None:
+        command = [sys.executable, "-m", "fallline", "sweep", "sweep.yaml", "--json"]
         self.process = subprocess.Popen(
-            [*command, "--set", "train.checkpoint_seconds=0.1"],
+            [*command, f"--workers={workers}", "--set", "train.checkpoint_seconds=0.1"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -161,16 +160,16 @@ def test_a_sweep_whose_coordinator_is_killed_goes_on_as_if_never_stopped(
     values = {**small, **SWEEP, "parameters": {**small["parameters"], **LONGER}}
     with (tmp_path / "sweep.yaml").open("w") as file:
         YAML().dump(values, file)
-    first = Sweep(tmp_path)
+    first = Sweep(tmp_path, workers=2)
     first.wait(2)
     assert first.end_by(signal.SIGKILL)[0] == -signal.SIGKILL
     wait_until_free(tmp_path / "runs" / "sweep")
-    second = Sweep(tmp_path)
+    second = Sweep(tmp_path, workers=1)
     second.wait(1)
     status, said = second.end_by(signal.SIGINT)
     assert status == 130
     assert '"kind": "signal"' in said
-    third = Sweep(tmp_path)
+    third = Sweep(tmp_path, workers=1)
     third.wait(99)
     assert third.process.wait(60) == 0
     third.process.communicate()

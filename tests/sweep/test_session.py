@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from scripted import Plot, Scripted, ended
 from typer.testing import CliRunner
 
 from fallline import sweep
 from fallline.cli.app import app
+from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
-from fallline.sweep.slots import plan, usable_cores
+from fallline.records import Record
+from fallline.sweep.backend import Event, Reported, Task
+from fallline.sweep.slots import plan
+from fallline.sweep.trial import carry_out
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 
 
 @dataclass
@@ -29,6 +36,33 @@ class Stage:
         plot = lambda number, seed: Plot([0.1, 0.5 + number / 100], ended(epochs=self.epochs))  # noqa: E731
         self.backends.append(Scripted(plot, self.slots))
         return self.backends[-1]
+
+
+@dataclass
+class Here:
+    """This process as a place: one training at a time, really trained."""
+
+    slots: int = 1
+    _waiting: list[Task] = field(default_factory=list)
+
+    def open(self, folder: Path, per_device: int, device: str) -> Here:
+        return self
+
+    def submit(self, task: Task) -> None:
+        self._waiting.append(task)
+
+    def poll(self, timeout: float) -> list[Event]:
+        if not self._waiting:
+            return []
+        task, records = self._waiting.pop(), list[Record]()
+        done = carry_out(replace(task, obeys=False), records.append)
+        return [*(Reported(task.key, record) for record in records), done]
+
+    def answer(self, key: str, prune: str | None) -> None:
+        """It has ended already."""
+
+    def close(self, *, save: bool) -> None:
+        """Nothing is under way."""
 
 
 def run(source: Any, out: Path, **more: Any) -> sweep.Result:
@@ -110,6 +144,18 @@ def test_test_stays_untouched_unless_the_user_says_otherwise(
     mine = {"data.test_at_end": True}
     run(small, tmp_path, on=stage, settings=mine, new=True)
     assert all(t.config["data"]["test_at_end"] for t in stage.backends[1].submitted)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_run(path: Path, tmp_path: Path) -> None:
+    values = {**YAML(typ="safe", pure=True).load(path), "run_cap": 2}
+    short = {"max_steps": 2, "train.threads": 1, "track.tensorboard": False}
+    result = run(values, tmp_path, data="digits", settings=short, on=Here())
+    assert result.kind == "finished"
+    assert [trial.status for trial in result.trials] == ["completed", "completed"]
+    seeds = values["fallline"].get("seeds", 1)
+    assert result.best is not None
+    assert sorted(result.best.values) == list(range(seeds))
 
 
 def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from threading import Timer
 from typing import Any, Final
 
+from fallline.cores import usable_cores
 from fallline.errors import ConfigError, MissingExtra, RunError
-from fallline.sweep.slots import usable_cores
 from fallline.track.terminal import tell
 
 SECONDS_TO_ANSWER: Final = 3.0
@@ -52,7 +52,7 @@ def connect(address: str | None) -> bool:
     waiting.start()
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+    except Exception as error:  # any: a Ray that starts too slowly raises a plain one
         raise _turned_away(address, error) from error
     finally:
         waiting.cancel()

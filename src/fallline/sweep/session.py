@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fallline.errors import RunError
 from fallline.storage import write_atomically
@@ -33,6 +33,8 @@ from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import Layer, resolve
 
+UNDESCRIBED: Final = {".lock", "study.db", "study.db-shm", "study.db-wal"}
+"""What a sweep leaves that was killed or refused before its folder was described."""
 Source = str | Path | Mapping[str, Any]
 
 
@@ -153,14 +155,8 @@ def _folder(out: Path, name: str, *, new: bool) -> Path:
     folder, number = out / name, 2
     while new and folder.exists():
         folder, number = out / f"{name}-{number}", number + 1
-    if (
-        folder.exists()
-        and not (folder / "sweep.json").exists()
-        and set(folder.iterdir())
-        - {
-            folder / ".lock"  # a kill came before there was more
-        }
-    ):
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if "sweep.json" not in names and names - UNDESCRIBED:
         raise RunError(
             "the sweep's folder holds something else",
             seen=str(folder),

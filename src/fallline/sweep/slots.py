@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from fallline.cores import usable_cores
+
 WORKER_BYTES: Final = 1.0 * 2**30  # torch and a small network, with room
 
 
@@ -44,13 +46,6 @@ def plan(workers: int | Literal["auto"], per_device: int = 1, device: str = "aut
     count = (len(gpus) * per_device or roomy) if workers == "auto" else workers
     threads = max(1, cores // count)
     return [Slot(threads, gpus[i % len(gpus)] if gpus else None) for i in range(count)]
-
-
-def usable_cores() -> int:
-    """The cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _free_memory() -> float:
