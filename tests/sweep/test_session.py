@@ -107,6 +107,19 @@ def test_a_changed_file_is_refused_unless_told_to_begin_anew(
     assert other.path.name == "sweep-2"
 
 
+def test_a_folders_runs_are_never_credited_to_a_study_elsewhere(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    run(small, tmp_path, storage=f"journal:{tmp_path}/study.log")
+    changed = {**small, "parameters": {**small["parameters"], "epochs": {"value": 1}}}
+    with pytest.raises(RunError, match="begun with another storage") as caught:
+        run(changed, tmp_path)
+    assert f"journal:{tmp_path}/study.log" in str(caught.value)
+    (tmp_path / "study.log").unlink()
+    with pytest.raises(RunError, match="begun with another fingerprint"):
+        run(changed, tmp_path, storage=f"journal:{tmp_path}/study.log")
+
+
 def test_a_folder_of_something_else_is_left_alone(small: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "thesis.tex").write_text("")

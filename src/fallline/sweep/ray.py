@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from fallline.config import DataConfig
-from fallline.cores import usable_cores
 from fallline.data.loan import Loan, blocks_of, lend
 from fallline.errors import ConfigError, RunError
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task

@@ -25,7 +25,7 @@ from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.store import open_store, without_password
+from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
 from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
@@ -73,11 +73,13 @@ def run(
     """
     file, images = prepare(source, given(data, settings), seed, show)
     folder = _folder(Path(out), _name(name, file, source), new=new)
+    _refuse_another(folder, "storage", address(storage))
     with open_store(storage, folder, folder.name) as store:
         begin = cache(lambda: Study(store, folder.name, file, images))
         with closing((controller or FileController()).take(file, begin, folder)) as control:
+            study = begin()
             _describe(folder, file, images, storage)
-            result, ending = _carry_out(file, begin(), folder, control, on or Local(), show)
+            result, ending = _carry_out(file, study, folder, control, on or Local(), show)
     ending.raise_for_signal()
     return result
 
@@ -165,8 +167,22 @@ def _folder(out: Path, name: str, *, new: bool) -> Path:
     return folder
 
 
+def _refuse_another(folder: Path, part: str, now: str | None) -> None:
+    """Raises RunError where sweep.json says otherwise: runs there are of another sweep."""
+    path = folder / "sweep.json"
+    before = json.loads(path.read_text())[part] if path.exists() else now
+    if before != now:
+        raise RunError(
+            f"the sweep {folder.name} was begun with another {part}",
+            seen=str(now or "SQLite in its folder"),
+            allowed=str(before or "SQLite in its folder: no --storage"),
+            next="use what it was begun with, or begin another one with --new or --name",
+        )
+
+
 def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | None) -> None:
     """Writes sweep.json: what the folder is."""
+    _refuse_another(folder, "fingerprint", file.fingerprint)
     objective = file.objective
     about = {
         "name": folder.name,
@@ -177,7 +193,7 @@ def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | 
         "seeds": file.extension.seeds,
         "space": {".".join(file.words[key]): str(d) for key, d in file.space.items()},
         "data": images,
-        "storage": storage and without_password(storage),
+        "storage": address(storage),
         "command": shlex.join(sys.argv),
     }
     path = folder / "sweep.json"
