@@ -18,6 +18,8 @@ from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
 from fallline.records import Record
 from fallline.sweep.backend import Event, Reported, Task
+from fallline.sweep.dry_run import rehearse
+from fallline.sweep.ray_place import RayCluster
 from fallline.sweep.slots import plan
 from fallline.sweep.trial import carry_out
 
@@ -31,6 +33,7 @@ class Stage:
     slots: int = 2
     epochs: float = 2.0
     backends: list[Scripted] = field(default_factory=list)
+    takes_programs = True
 
     def open(self, folder: Path, per_device: int, device: str) -> Scripted:
         plot = lambda number, seed: Plot([0.1, 0.5 + number / 100], ended(epochs=self.epochs))  # noqa: E731
@@ -44,6 +47,7 @@ class Here:
 
     slots: int = 1
     _waiting: list[Task] = field(default_factory=list)
+    takes_programs = True
 
     def open(self, folder: Path, per_device: int, device: str) -> Here:
         return self
@@ -139,6 +143,16 @@ def test_budgets_end_a_sweep_and_a_larger_one_goes_on(
     assert len(first.trials) < len(second.trials) < 14
     timed = {"data": "synthetic", "budget": {"time": 0.0001}}
     assert run(values | {"fallline": timed}, tmp_path).ending.startswith("the time is used up")
+
+
+@pytest.mark.parametrize("begin", [sweep.run, rehearse])
+def test_a_program_is_refused_on_ray_before_ray_is_started(
+    begin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = {"program": "theirs.py", "method": "grid", "parameters": {"lr": {"values": [1, 2]}}}
+    with pytest.raises(ConfigError, match="a program of your own runs on this machine only"):
+        begin(script, on=RayCluster("127.0.0.1:9"))
 
 
 def test_a_set_value_of_a_searched_setting_is_refused(

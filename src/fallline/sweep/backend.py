@@ -121,6 +121,10 @@ class Backend(Protocol):
 class Place(Protocol):
     """Where trainings run, before anything is started there: this machine, a cluster."""
 
+    @property
+    def takes_programs(self) -> bool:
+        """Whether it runs somebody's own scripts."""
+
     def open(self, folder: Path, per_device: int, device: str) -> Backend:
         """The backend for a sweep.
 

@@ -157,6 +157,7 @@ class Local:
     """
 
     workers: int | Literal["auto"] = "auto"
+    takes_programs = True
 
     def open(self, folder: Path, per_device: int, device: str) -> LocalProcesses:
         """Processes for a sweep in `folder`; none is started before there is a task for it."""

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from fallline.errors import RunError
+from fallline.errors import ConfigError, RunError
 from fallline.storage import write_atomically
 from fallline.sweep.backend import Place
 from fallline.sweep.control import Control, Controller, FileController
@@ -71,7 +71,8 @@ def run(
     another process is at work on the sweep or it was begun with something else, DataError,
     StorageError; after Ctrl-C or SIGTERM, when all is saved, KeyboardInterrupt or SystemExit(143).
     """
-    file, images = prepare(source, given(data, settings), seed, show)
+    place = on or Local()
+    file, images = prepare(source, given(data, settings), seed, place, show)
     folder = _folder(Path(out), _name(name, file, source), new=new)
     _refuse_another(folder, "storage", address(storage))
     with open_store(storage, folder, folder.name) as store:
@@ -79,7 +80,7 @@ def run(
         with closing((controller or FileController()).take(file, begin, folder)) as control:
             study = begin()
             _describe(folder, file, images, storage)
-            result, ending = _carry_out(file, study, folder, control, on or Local(), show)
+            result, ending = _carry_out(file, study, folder, control, place, show)
     ending.raise_for_signal()
     return result
 
@@ -91,13 +92,20 @@ def given(data: str | Path | None, settings: Mapping[str, Any] | None) -> list[L
 
 
 def prepare(
-    source: Source, layers: list[Layer], seed: int | None, show: Show
+    source: Source, layers: list[Layer], seed: int | None, place: Place, show: Show
 ) -> tuple[SweepFile, str | None]:
     """The sweep, checked, and the fingerprint of its images, which are ready to be opened.
 
-    They are decoded here, once, before workers want them.
+    They are decoded here, once, before workers want them. Raises ConfigError for a program where
+    `place` runs none.
     """
     file = _read(source, layers, seed)
+    if file.script is not None and not place.takes_programs:
+        raise ConfigError(
+            "a program of your own runs on this machine only",
+            seen=file.script.program or " ".join(file.script.command),
+            next="leave out --on",
+        )
     if file.script is not None or "data.name" in file.space:
         return file, None
     wanted = resolve(file.layers)
