@@ -17,11 +17,15 @@ from fallline.cli.app import app
 from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
 from fallline.records import Record
+from fallline.sweep import slots
 from fallline.sweep.backend import Event, Reported, Task
 from fallline.sweep.dry_run import rehearse
+from fallline.sweep.file import read
 from fallline.sweep.ray_place import RayCluster
-from fallline.sweep.slots import plan
+from fallline.sweep.slots import Slot, plan
+from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
+from fallline.training.resolve import Layer
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 
@@ -191,6 +195,19 @@ def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
     (alone,) = plan(1)
     assert alone.threads == usable_cores()
     assert alone.environment == {"OMP_NUM_THREADS": str(usable_cores())}
+
+
+def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "_gpus", lambda: ["0", "1"])
+    settings = Layer("settings", {"train.device": "cuda:1"})
+    file = read(small, layers=[settings])
+    task = TaskMaker(file, "sweep", tmp_path)(0, file.point(0), 0)
+    (slot,) = plan("auto", device="cuda:1")
+    assert slot.environment["CUDA_VISIBLE_DEVICES"] == "1"
+    assert slot.fit(task).config["train"]["device"] == "cuda"
+    assert Slot(1).fit(task).config["train"]["device"] == "cuda:1"
 
 
 def test_the_command_line_names_what_it_cannot_take(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class RayTasks:
         Its images are opened here first; raises what `data.load` does.
         """
         there = replace(task, out=task.out.absolute())  # a node has another working directory
-        self._waiting.append(there.with_threads(self._threads))
+        there = there.with_threads(self._threads)
+        self._waiting.append(there.with_own_gpu() if self._per_device else there)
         self._fill()
 
     def poll(self, timeout: float) -> list[Event]:
