@@ -29,6 +29,7 @@ class RayCluster:
 
     address: str | None = None
     workers: int | Literal["auto"] = "auto"
+    takes_programs = False  # no other machine has their files
 
     def open(self, folder: Path, per_device: int, device: str) -> RayTasks:
         """Joins the cluster; its GPUs are used where it has any and `device` allows it.

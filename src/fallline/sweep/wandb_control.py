@@ -86,6 +86,7 @@ class WandbControl:
         path, nested = self._kept.path, self._tasks.file.nested(values)
         run = {"entity": path.entity, "project": path.project, "sweep": path.sweep}
         run["run"] = self._kept.runs[number]
+        self._agents.adopt(run["run"])
         track = {**task.config["track"], "wandb": "online", "wandb_project": path.project}
         return replace(
             task,
