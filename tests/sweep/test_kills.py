@@ -113,7 +113,7 @@ def test_closing_saves_what_is_under_way(backend: LocalProcesses, task: Task) ->
 
 
 SWEEP = {"run_cap": 6, "fallline": {"data": "synthetic", "seed": 7}}
-LONGER = {"epochs": {"value": 6}}
+LONGER = {"epochs": {"value": 6}, "train.threads": {"value": 1}}
 
 
 class Sweep:
