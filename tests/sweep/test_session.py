@@ -114,6 +114,18 @@ def test_a_folder_of_something_else_is_left_alone(small: dict[str, Any], tmp_pat
         run(small, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "left",
+    ["study.db", "study.db-journal", "study.db-wal", "wandb.json", ".sweep.json.x1", ".lock"],
+)
+def test_what_a_kill_at_the_very_beginning_leaves_is_no_obstacle(
+    small: dict[str, Any], tmp_path: Path, left: str
+) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / left).write_text("")
+    assert run(small, tmp_path).kind == "finished"
+
+
 def test_budgets_end_a_sweep_and_a_larger_one_goes_on(
     small: dict[str, Any], tmp_path: Path
 ) -> None:
