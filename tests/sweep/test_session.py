@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from scripted import Plot, Scripted, ended
+from scripted import End, Plot, Scripted, ended, failed, lost
 from typer.testing import CliRunner
 
 from fallline import sweep
@@ -18,7 +18,10 @@ from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
 from fallline.records import Record
 from fallline.sweep.backend import Event, Reported, Task
+from fallline.sweep.dry_run import estimate
+from fallline.sweep.file import read
 from fallline.sweep.slots import plan
+from fallline.sweep.tasks import FOR_TRIALS
 from fallline.sweep.trial import carry_out
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
@@ -156,6 +159,16 @@ def test_test_stays_untouched_unless_the_user_says_otherwise(
     mine = {"data.test_at_end": True}
     run(small, tmp_path, on=stage, settings=mine, new=True)
     assert all(t.config["data"]["test_at_end"] for t in stage.backends[1].submitted)
+
+
+@pytest.mark.parametrize("end", [lost(), failed(), ended("diverged")])
+def test_a_probe_that_comes_to_nothing_is_told(small: dict[str, Any], end: End) -> None:
+    class Place(Stage):
+        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+            return Scripted(lambda number, seed: Plot([], end))
+
+    with pytest.raises(RunError, match="first configuration fails"):
+        estimate(read(small, layers=[FOR_TRIALS]), Place())
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
