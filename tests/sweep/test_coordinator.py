@@ -7,12 +7,15 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted import End, Plot, Scripted, ended, failed, lost
 
-from fallline.sweep.backend import Event
+from fallline.records import RunFolder
+from fallline.sweep.backend import Ended, Event, Reported
 from fallline.sweep.coordinator import Coordinator, Ending, News, Note
 from fallline.sweep.file import read
 from fallline.sweep.hyperband import Hyperband, Race
@@ -250,3 +253,47 @@ def test_contenders_get_more_seeds_and_the_others_do_not(
     assert best.score.interval is not None
     low, high = best.score.interval
     assert low < best.score.mean < high
+
+
+@dataclass
+class Kept(Scripted):
+    """Leaves run folders, as trainings do, for the session that goes on."""
+
+    out: Path = Path()
+
+    def poll(self, timeout: float) -> list[Event]:
+        events = super().poll(timeout)
+        for event in events:
+            folder = RunFolder(self.out / event.key)
+            folder.path.mkdir(parents=True, exist_ok=True)
+            if isinstance(event, Reported):
+                folder.metrics.write_text(event.record.as_json() + "\n")
+            elif isinstance(event, Ended):
+                folder.write_outcome(event.outcome)
+        return events
+
+
+def test_a_stopped_race_goes_on_with_the_seeds_of_an_undisturbed_one(
+    small: dict[str, Any], open_search: OpenSearch, tmp_path: Path
+) -> None:
+    def plot(number: int, seed: int) -> Plot:
+        if (number, seed) == (0, 1):
+            return Plot((), ended("diverged"))
+        return Plot([0.9 - number / 100 + seed / 10_000])
+
+    def session(name: str, stopped_after: int = 999) -> list[str]:
+        backend = Kept(plot, out=tmp_path / name)
+
+        def used_up() -> str | None:
+            done = [task.key for task in backend.submitted if task.trial["seed"] > 0]
+            return "stop" if len(done) - len(backend._running) >= stopped_after else None
+
+        run(open_search(values, name=name), backend, used_up=used_up)
+        return [task.key for task in backend.submitted]
+
+    values = {**small, "run_cap": 9, "fallline": {"data": "synthetic", "seeds": 3}}
+    whole = session("whole")
+    assert [key for key in whole if "0000" in key] == ["trial-0000-seed0", "trial-0000-seed1"]
+    stopped = session("stopped", stopped_after=1)
+    assert [*stopped, *session("stopped")] == whole
+    assert session("stopped") == []

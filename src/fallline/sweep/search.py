@@ -131,19 +131,24 @@ class SweepSearch:
         return task
 
     def _next_round(self) -> None:
-        """One more seed for the contenders; those that have it from an earlier session keep it."""
+        """One more seed for the contenders; those that have it from an earlier session keep it.
+
+        Rounds are chosen by the seeds before them alone, so that they are chosen alike again.
+        """
         while self._seed < self._file.extension.seeds and not self._waiting:
             told = {
                 number: [trial.values[seed] for seed in range(self._seed)]
                 for number, trial in self._trials.items()
-                if trial.status == "completed"
-                and all(s in trial.values for s in range(self._seed))
+                if all(s in trial.values for s in range(self._seed))
             }
             chosen = contenders(told, maximize=self._maximize)
-            self._waiting += [
-                (n, self._seed) for n in chosen if self._seed not in self._trials[n].values
-            ]
+            self._waiting += [(n, self._seed) for n in chosen if self._is_open(n, self._seed)]
             self._seed += 1
+
+    def _is_open(self, number: int, seed: int) -> bool:
+        """Whether a trial has all seeds before this one, and this one has not ended."""
+        trial = self._trials[number]
+        return trial.status == "completed" and seed not in trial.values
 
     def _tell_seed(
         self, trial: Trial, seed: int, status: TrialStatus, value: float | None
