@@ -19,6 +19,7 @@ from fallline.sweep.backend import Ended, Event, Reported
 from fallline.sweep.coordinator import Coordinator, Ending, News, Note
 from fallline.sweep.file import read
 from fallline.sweep.hyperband import Hyperband, Race
+from fallline.sweep.pruner import PRUNERS
 from fallline.sweep.results import ranked
 from fallline.sweep.search import SweepSearch
 
@@ -120,6 +121,25 @@ def test_a_pruner_of_optunas_is_obeyed(small: dict[str, Any], open_search: OpenS
     assert [trial.status for trial in search.trials] == ["pruned"] + ["completed"] * 3
     assert "threshold" in search.trials[0].reason
     assert search.trials[0].curve == ((1, 0.5), (2, 0.2))
+
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "percentile": {"percentile": 50},
+    "threshold": {"lower": 0.3},
+    "patient": {"patience": 1},
+}
+
+
+@pytest.mark.parametrize("name", PRUNERS.names)
+def test_every_pruner_judges_a_sweep(
+    small: dict[str, Any], open_search: OpenSearch, name: str
+) -> None:
+    chosen = {"name": name, **NEEDED.get(name, {})}
+    search = open_search({**small, "fallline": {"pruner": chosen}})
+    ending, _ = run(search, Scripted(lambda number, seed: Plot([0.5, 0.4, 0.3, 0.2])))
+    assert ending.kind == "finished"
+    if name in ("patient", "threshold"):
+        assert {trial.status for trial in search.trials} == {"pruned"}
 
 
 def test_failures_are_told_apart(small: dict[str, Any], open_search: OpenSearch) -> None:

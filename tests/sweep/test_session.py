@@ -17,12 +17,15 @@ from fallline.cli.app import app
 from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
 from fallline.records import Record
+from fallline.sweep import slots
 from fallline.sweep.backend import Event, Reported, Task
-from fallline.sweep.dry_run import estimate
+from fallline.sweep.dry_run import estimate, rehearse
 from fallline.sweep.file import read
-from fallline.sweep.slots import plan
-from fallline.sweep.tasks import FOR_TRIALS
+from fallline.sweep.ray_place import RayCluster
+from fallline.sweep.slots import Slot, plan
+from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
 from fallline.sweep.trial import carry_out
+from fallline.training.resolve import Layer
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 
@@ -34,6 +37,7 @@ class Stage:
     slots: int = 2
     epochs: float = 2.0
     backends: list[Scripted] = field(default_factory=list)
+    takes_programs = True
 
     def open(self, folder: Path, per_device: int, device: str) -> Scripted:
         plot = lambda number, seed: Plot([0.1, 0.5 + number / 100], ended(epochs=self.epochs))  # noqa: E731
@@ -47,6 +51,7 @@ class Here:
 
     slots: int = 1
     _waiting: list[Task] = field(default_factory=list)
+    takes_programs = True
 
     def open(self, folder: Path, per_device: int, device: str) -> Here:
         return self
@@ -110,6 +115,19 @@ def test_a_changed_file_is_refused_unless_told_to_begin_anew(
     assert other.path.name == "sweep-2"
 
 
+def test_a_folders_runs_are_never_credited_to_a_study_elsewhere(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    run(small, tmp_path, storage=f"journal:{tmp_path}/study.log")
+    changed = {**small, "parameters": {**small["parameters"], "epochs": {"value": 1}}}
+    with pytest.raises(RunError, match="begun with another storage") as caught:
+        run(changed, tmp_path)
+    assert f"journal:{tmp_path}/study.log" in str(caught.value)
+    (tmp_path / "study.log").unlink()
+    with pytest.raises(RunError, match="begun with another fingerprint"):
+        run(changed, tmp_path, storage=f"journal:{tmp_path}/study.log")
+
+
 def test_a_folder_of_something_else_is_left_alone(small: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "thesis.tex").write_text("")
@@ -141,6 +159,16 @@ def test_budgets_end_a_sweep_and_a_larger_one_goes_on(
     assert len(first.trials) < len(second.trials) < 14
     timed = {"data": "synthetic", "budget": {"time": 0.0001}}
     assert run(values | {"fallline": timed}, tmp_path).ending.startswith("the time is used up")
+
+
+@pytest.mark.parametrize("begin", [sweep.run, rehearse])
+def test_a_program_is_refused_on_ray_before_ray_is_started(
+    begin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = {"program": "theirs.py", "method": "grid", "parameters": {"lr": {"values": [1, 2]}}}
+    with pytest.raises(ConfigError, match="a program of your own runs on this machine only"):
+        begin(script, on=RayCluster("127.0.0.1:9"))
 
 
 def test_a_set_value_of_a_searched_setting_is_refused(
@@ -189,6 +217,19 @@ def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
     (alone,) = plan(1)
     assert alone.threads == usable_cores()
     assert alone.environment == {"OMP_NUM_THREADS": str(usable_cores())}
+
+
+def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "_gpus", lambda: ["0", "1"])
+    settings = Layer("settings", {"train.device": "cuda:1"})
+    file = read(small, layers=[settings])
+    task = TaskMaker(file, "sweep", tmp_path)(0, file.point(0), 0)
+    (slot,) = plan("auto", device="cuda:1")
+    assert slot.environment["CUDA_VISIBLE_DEVICES"] == "1"
+    assert slot.fit(task).config["train"]["device"] == "cuda"
+    assert Slot(1).fit(task).config["train"]["device"] == "cuda:1"
 
 
 def test_the_command_line_names_what_it_cannot_take(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.study import StudyDirection
 from scripted import Plot, Scripted
 
 from fallline.errors import ConfigError, RunError
 from fallline.sweep.coordinator import Coordinator
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.store import open_store
+from fallline.sweep.store import address, open_store, open_to_read
 
 OpenSearch = Callable[..., SweepSearch]
 HOLD = """
@@ -102,6 +103,20 @@ def test_a_journal_whose_last_line_was_torn_by_a_kill_is_read(
     assert [trial.status for trial in again.trials] == ["completed"] * 4
     again._study.keep_spent({"seconds": 1.0})  # and written
     assert open_search(small, f"journal:{path}")._study.spent == {"seconds": 1.0}
+
+
+def test_a_journal_at_home_is_one_place_however_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with open_store("journal:~/study.log", tmp_path / "sweep", "sweep") as written:
+        written.create_new_study([StudyDirection.MINIMIZE], "sweep")
+    kept = [address(f"journal:{path}") for path in ("~/study.log", "study.log")]
+    assert kept == [f"journal:{tmp_path}/study.log"] * 2
+    for where in ("journal:~/study.log", *kept):
+        found = open_to_read(where, tmp_path / "sweep").get_all_studies()
+        assert [study.study_name for study in found] == ["sweep"]
 
 
 def test_an_address_that_does_not_answer_is_refused_without_its_password(tmp_path: Path) -> None:

@@ -173,6 +173,11 @@ def test_what_needs_a_metric_says_so() -> None:
         ({"pruner": {"n_warmup_steps": 2}}, "the pruner has no name"),
         ({"pruner": {"name": "median", "warmup": 2}}, "fallline.pruner.median"),
         ({"pruner": {"name": "percentile"}}, "fallline.pruner.percentile.percentile"),
+        ({"pruner": "threshold"}, "fallline.pruner.threshold cannot be built"),
+        (
+            {"pruner": {"name": "successive_halving", "bootstrap_count": 1}},
+            "fallline.pruner.successive_halving cannot be built",
+        ),
         ({"budget": {"time": "soon"}}, "no duration"),
         ({"budget": {"hours": 3}}, "fallline.budget.hours"),
         ({"holdout": 1.5}, "fallline.holdout"),

@@ -89,6 +89,15 @@ def test_a_trial_stopped_by_a_signal_goes_on_to_the_same_end(task_of: TaskOf) ->
     assert measured(task) == measured(whole)
 
 
+def test_a_run_of_other_parameters_is_never_taken_for_the_trials_own(task_of: TaskOf) -> None:
+    first, other = task_of(0), task_of(1)
+    told(first)
+    done, epochs = told(replace(other, key=first.key))
+    assert isinstance(done, Failed)
+    assert "holds a training with other parameters" in done.message
+    assert not epochs
+
+
 def test_a_folder_that_never_became_a_run_is_begun_anew(task_of: TaskOf) -> None:
     task = task_of()
     (task.out / task.key).mkdir(parents=True)

@@ -74,6 +74,7 @@ class SweepStub(Stub):
         if before is not None and before not in running:
             self.ended.add(before)
             self.agents[agent] = None
+        self.agents[agent] = next(iter(running), self.agents[agent])
         if self.agents[agent] is not None:
             return self._stop(before or "")
         if len(self.runs) == len(self._points):

@@ -54,6 +54,13 @@ class Task:
         chosen = {**train, "threads": train["threads"] or threads}
         return replace(self, config={**self.config, "train": chosen})
 
+    def with_own_gpu(self) -> Task:
+        """The task where its process sees one GPU: `cuda:3` would be none there."""
+        train = self.config.get("train", {})
+        if not str(train.get("device")).startswith("cuda:"):
+            return self
+        return replace(self, config={**self.config, "train": {**train, "device": "cuda"}})
+
 
 @dataclass(frozen=True)
 class Reported:
@@ -120,6 +127,10 @@ class Backend(Protocol):
 
 class Place(Protocol):
     """Where trainings run, before anything is started there: this machine, a cluster."""
+
+    @property
+    def takes_programs(self) -> bool:
+        """Whether it runs somebody's own scripts."""
 
     def open(self, folder: Path, per_device: int, device: str) -> Backend:
         """The backend for a sweep.

@@ -49,7 +49,7 @@ def rehearse(
 
     Raises ConfigError with everything that would be refused.
     """
-    file, _ = prepare(source, given(data, settings), seed, "auto")
+    file, _ = prepare(source, given(data, settings), seed, on, "auto")
     for line in lines(plan(file)):
         say(line)
     if file.script is None:

@@ -55,7 +55,14 @@ def _read_pruner(value: Any, found: Findings) -> Pruner | None:
         return None
     arguments = {key: part for key, part in stated.items() if key != "name"}
     section = found.section(PRUNERS[name].arguments, f"fallline.pruner.{name}", arguments)
-    return Pruner(name, section.model_dump()) if section else None
+    if section is None:
+        return None
+    pruner = Pruner(name, section.model_dump())
+    try:
+        pruner.build()
+    except (TypeError, ValueError) as error:
+        found.refuse(f"fallline.pruner.{name} cannot be built", error)
+    return pruner
 
 
 def layers_below(

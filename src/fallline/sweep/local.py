@@ -31,7 +31,6 @@ class _Worker:
     """A worker process and the task it is busy with."""
 
     process: subprocess.Popen[bytes]
-    threads: int
     task: Task | None = None
 
     def send(self, line: str) -> None:
@@ -122,7 +121,7 @@ class LocalProcesses:
             worker = self._workers[place]
             if worker.task is None:
                 worker.task = self._waiting.popleft()
-                worker.send(encode_task(worker.task.with_threads(worker.threads)))
+                worker.send(encode_task(self._places[place].fit(worker.task)))
 
     def _start(self, place: int) -> _Worker:
         slot = self._places[place]
@@ -140,7 +139,7 @@ class LocalProcesses:
         assert process.stdout is not None
         listening = (place, process.stdout, self._messages)
         threading.Thread(target=_listen, args=listening, daemon=True).start()
-        return _Worker(process, slot.threads)
+        return _Worker(process)
 
     def _hear(self, place: int, line: bytes) -> list[Event]:
         worker = self._workers[place]
@@ -164,6 +163,7 @@ class Local:
     """
 
     workers: int | Literal["auto"] = "auto"
+    takes_programs = True
 
     def open(self, folder: Path, per_device: int, device: str) -> LocalProcesses:
         """Processes for a sweep in `folder`; none is started before there is a task for it."""

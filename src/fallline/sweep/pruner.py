@@ -6,13 +6,14 @@ compares single instances of a problem where a training has epochs.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from fallline.config import Count, NonNegative, Section
-from fallline.registry import Table
+from fallline.registry import Table, load
 
 Steps = Annotated[int, Field(ge=0)]
 
@@ -64,6 +65,7 @@ class Patient(Section):
 
     patience: Steps
     min_delta: NonNegative = 0.0
+    wrapped_pruner: None = None  # Optuna has no default for it
 
 
 @dataclass(frozen=True)
@@ -125,3 +127,9 @@ class Pruner:
 
     name: str
     arguments: dict[str, Any]
+
+    def build(self) -> Any:
+        """An optuna.pruners.BasePruner. Raises TypeError or ValueError where arguments clash."""
+        with warnings.catch_warnings():  # that it is experimental, as patient is, is no news
+            warnings.simplefilter("ignore", load("optuna.exceptions:ExperimentalWarning"))
+            return load(PRUNERS[self.name].target)(**self.arguments)

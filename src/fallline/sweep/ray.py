@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from fallline.config import DataConfig
-from fallline.cores import usable_cores
 from fallline.data.loan import Loan, blocks_of, lend
-from fallline.errors import ConfigError, RunError
+from fallline.errors import RunError
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
 from fallline.sweep.mirror import Mirror, Parcel
 from fallline.sweep.ray_connect import on_node, ray, rooms
@@ -74,17 +73,11 @@ class RayTasks:
     def submit(self, task: Task) -> None:
         """Sends the task to the cluster, or lets it wait for room.
 
-        Its images are opened here first; raises what `data.load` does, and ConfigError for a
-        program, whose files no other machine has.
+        Its images are opened here first; raises what `data.load` does.
         """
-        if task.program is not None:
-            raise ConfigError(
-                "a program of your own does not run on Ray",
-                seen=" ".join(task.program.argv)[:200],
-                next="leave out --on ray: the same command goes on with the sweep here",
-            )
         there = replace(task, out=task.out.absolute())  # a node has another working directory
-        self._waiting.append(there.with_threads(self._threads))
+        there = there.with_threads(self._threads)
+        self._waiting.append(there.with_own_gpu() if self._per_device else there)
         self._fill()
 
     def poll(self, timeout: float) -> list[Event]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from fallline.sweep.slots import usable_cores
+from fallline.cores import usable_cores
 
 if TYPE_CHECKING:
     from fallline.sweep.ray import RayTasks
@@ -29,6 +29,7 @@ class RayCluster:
 
     address: str | None = None
     workers: int | Literal["auto"] = "auto"
+    takes_programs = False  # no other machine has their files
 
     def open(self, folder: Path, per_device: int, device: str) -> RayTasks:
         """Joins the cluster; its GPUs are used where it has any and `device` allows it.

@@ -7,7 +7,7 @@ from typing import Protocol
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.hyperband import Race
 from fallline.sweep.pruner import Pruner
-from fallline.sweep.study import Study, build_pruner
+from fallline.sweep.study import Study
 
 
 class Rule(Protocol):
@@ -41,7 +41,7 @@ class _OptunaRule:
 
     def __init__(self, study: Study, chosen: Pruner) -> None:
         self._study, self._name = study, chosen.name
-        self._pruner = build_pruner(chosen)
+        self._pruner = chosen.build()
 
     def add(self, number: int, epoch: int, value: float) -> None:
         """The study has it."""

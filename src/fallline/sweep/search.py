@@ -123,6 +123,7 @@ class SweepSearch:
         try:
             task = self._control.task(trial.number, trial.parameters, seed)
         except ConfigError as error:
+            self._control.ended(trial.number)
             self._study.end(trial.number, "failed", str(error), None)
             self._put(trial, status="failed", reason=str(error))
             raise

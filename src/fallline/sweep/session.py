@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from fallline.errors import RunError
+from fallline.errors import ConfigError, RunError
 from fallline.storage import names_in, write_atomically
 from fallline.sweep.backend import Place
 from fallline.sweep.control import Control, Controller, FileController
@@ -25,7 +25,7 @@ from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.store import open_store, without_password
+from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
 from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
@@ -71,13 +71,16 @@ def run(
     another process is at work on the sweep or it was begun with something else, DataError,
     StorageError; after Ctrl-C or SIGTERM, when all is saved, KeyboardInterrupt or SystemExit(143).
     """
-    file, images = prepare(source, given(data, settings), seed, show)
+    place = on or Local()
+    file, images = prepare(source, given(data, settings), seed, place, show)
     folder = _folder(Path(out), _name(name, file, source), new=new)
+    _refuse_another(folder, "storage", address(storage))
     with open_store(storage, folder, folder.name) as store:
         begin = cache(lambda: Study(store, folder.name, file, images))
         with closing((controller or FileController()).take(file, begin, folder)) as control:
+            study = begin()
             _describe(folder, file, images, storage)
-            result, ending = _carry_out(file, begin(), folder, control, on or Local(), show)
+            result, ending = _carry_out(file, study, folder, control, place, show)
     ending.raise_for_signal()
     return result
 
@@ -89,13 +92,20 @@ def given(data: str | Path | None, settings: Mapping[str, Any] | None) -> list[L
 
 
 def prepare(
-    source: Source, layers: list[Layer], seed: int | None, show: Show
+    source: Source, layers: list[Layer], seed: int | None, place: Place, show: Show
 ) -> tuple[SweepFile, str | None]:
     """The sweep, checked, and the fingerprint of its images, which are ready to be opened.
 
-    They are decoded here, once, before workers want them.
+    They are decoded here, once, before workers want them. Raises ConfigError for a program where
+    `place` runs none.
     """
     file = _read(source, layers, seed)
+    if file.script is not None and not place.takes_programs:
+        raise ConfigError(
+            "a program of your own runs on this machine only",
+            seen=file.script.program or " ".join(file.script.command),
+            next="leave out --on",
+        )
     if file.script is not None or "data.name" in file.space:
         return file, None
     wanted = resolve(file.layers)
@@ -165,8 +175,22 @@ def _folder(out: Path, name: str, *, new: bool) -> Path:
     return folder
 
 
+def _refuse_another(folder: Path, part: str, now: str | None) -> None:
+    """Raises RunError where sweep.json says otherwise: runs there are of another sweep."""
+    path = folder / "sweep.json"
+    before = json.loads(path.read_text())[part] if path.exists() else now
+    if before != now:
+        raise RunError(
+            f"the sweep {folder.name} was begun with another {part}",
+            seen=str(now or "SQLite in its folder"),
+            allowed=str(before or "SQLite in its folder: no --storage"),
+            next="use what it was begun with, or begin another one with --new or --name",
+        )
+
+
 def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | None) -> None:
     """Writes sweep.json: what the folder is."""
+    _refuse_another(folder, "fingerprint", file.fingerprint)
     objective = file.objective
     about = {
         "name": folder.name,
@@ -177,7 +201,7 @@ def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | 
         "seeds": file.extension.seeds,
         "space": {".".join(file.words[key]): str(d) for key, d in file.space.items()},
         "data": images,
-        "storage": storage and without_password(storage),
+        "storage": address(storage),
         "command": shlex.join(sys.argv),
     }
     path = folder / "sweep.json"

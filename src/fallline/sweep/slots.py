@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from fallline.cores import usable_cores
+from fallline.sweep.backend import Task
 
 WORKER_BYTES: Final = 1.0 * 2**30  # torch and a small network, with room
 
@@ -27,6 +28,11 @@ class Slot:
         """What has to be set before torch is loaded."""
         shown = {} if self.device is None else {"CUDA_VISIBLE_DEVICES": self.device}
         return {"OMP_NUM_THREADS": str(self.threads)} | shown
+
+    def fit(self, task: Task) -> Task:
+        """The task as it runs here."""
+        fitted = task.with_threads(self.threads)
+        return fitted if self.device is None else fitted.with_own_gpu()
 
 
 def plan(workers: int | Literal["auto"], per_device: int = 1, device: str = "auto") -> list[Slot]:

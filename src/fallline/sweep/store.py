@@ -45,7 +45,7 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
             with _open(_sqlite(folder / DATABASE)) as storage:
                 yield storage
         elif where.startswith("journal:"):
-            path = Path(where.removeprefix("journal:")).expanduser()
+            path = _journal_path(where)
             with _locked(path.with_name(path.name + ".coordinator"), path):
                 yield _journal(path)
         elif where.startswith(("postgresql://", "postgres://")):
@@ -60,7 +60,7 @@ def open_to_read(where: str | None, folder: Path) -> BaseStorage:
     if where is None:
         return _sqlite(folder / DATABASE)
     if where.startswith("journal:"):
-        return JournalStorage(JournalFileBackend(where.removeprefix("journal:")))
+        return JournalStorage(JournalFileBackend(str(_journal_path(where))))
     return _postgresql(where)
 
 
@@ -140,8 +140,19 @@ def _psycopg() -> Any:
     return psycopg
 
 
+def address(where: str | None) -> str | None:
+    """A storage as a sweep's folder keeps it: readable from anywhere, without its password."""
+    if where is None or not where.startswith("journal:"):
+        return where and without_password(where)
+    return f"journal:{_journal_path(where)}"
+
+
+def _journal_path(where: str) -> Path:
+    return Path(where.removeprefix("journal:")).expanduser().absolute()
+
+
 def without_password(url: str) -> str:
-    """The address as it may be shown and kept; the password comes from PGPASSWORD then."""
+    """A database's address as it may be shown; the password comes from PGPASSWORD then."""
     scheme, _, rest = url.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{at}{host}"

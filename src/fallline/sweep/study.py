@@ -17,9 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fallline.errors import RunError
-from fallline.registry import load
 from fallline.sweep.definition import SweepFile, changes
-from fallline.sweep.pruner import PRUNERS, Pruner
 from fallline.sweep.results import Trial, TrialStatus
 from fallline.sweep.sampling import axes, params, propose
 
@@ -114,12 +112,6 @@ class Study:
                 allowed="the same file, data and settings; a new cap or budget extends it",
                 next="begin another one with --new or --name, or bring back what it was",
             )
-
-
-def build_pruner(chosen: Pruner) -> BasePruner:
-    """One of Optuna's pruners."""
-    pruner: BasePruner = load(PRUNERS[chosen.name].target)(**chosen.arguments)
-    return pruner
 
 
 def _trial(frozen: FrozenTrial) -> Trial:

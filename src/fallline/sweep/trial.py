@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from functools import lru_cache
 
 from fallline.config import DataConfig, RunConfig
 from fallline.data import ImageSet
 from fallline.data.imageset import silent
-from fallline.errors import Pruned
+from fallline.errors import Pruned, RunError
 from fallline.records import Outcome, Record, RunFolder
 from fallline.sweep.backend import Ended, Failed, Report, Task
 from fallline.sweep.program import run_program
@@ -31,6 +32,7 @@ def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> End
     A signal that stops the training gives the outcome `interrupted`.
     """
     try:
+        _refuse_another(task)
         if task.program is not None:
             return run_program(task, task.program, report)
         return Ended(task.key, _outcome(task, report, images))
@@ -40,6 +42,20 @@ def carry_out(task: Task, report: Report, images: ImageSet | None = None) -> End
             return Failed(task.key, "user", message, trace)
         _empty_caches()
         return Failed(task.key, "memory", message, trace)
+
+
+def _refuse_another(task: Task) -> None:
+    """Raises RunError where the folder holds a run of other parameters."""
+    folder = RunFolder(task.out / task.key)
+    now = json.loads(json.dumps(task.trial.get("parameters")))
+    before = folder.read_trial().get("parameters") if folder.trial.exists() else now
+    if before != now:
+        raise RunError(
+            "the run folder holds a training with other parameters",
+            seen=f"{before} in {folder.path}",
+            allowed=str(now),
+            next="begin another one with --new or --name, or delete the run folder",
+        )
 
 
 def _outcome(task: Task, report: Report, images: ImageSet | None) -> Outcome:

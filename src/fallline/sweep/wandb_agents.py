@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fallline.sweep.wandb_server import Server, SweepGone, SweepPath, Unanswered
+from fallline.sweep.wandb_server import Server, SweepGone, SweepPath
 from fallline.track.terminal import tell
 
 SECONDS_BETWEEN_HEARTBEATS: Final = 5.0  # as W&B's agents do
@@ -30,10 +29,10 @@ class Offer:
 
 @dataclass
 class _Agent:
-    """One agent, which has one run at a time."""
+    """One agent, which has one run at a time; `identity` is W&B's, from its first heartbeat on."""
 
-    identity: str
     run: str | None = None
+    identity: str | None = None
 
 
 class Agents:
@@ -42,12 +41,13 @@ class Agents:
     Args:
         server: the server.
         path: the sweep.
+        receive: takes each run that W&B wants at once, in the agents' thread:
+            W&B offers it once.
     """
 
-    def __init__(self, server: Server, path: SweepPath) -> None:
-        self._server, self._path = server, path
+    def __init__(self, server: Server, path: SweepPath, receive: Callable[[Offer], None]) -> None:
+        self._server, self._path, self._receive = server, path, receive
         self._agents: list[_Agent] = []
-        self._offers: deque[Offer] = deque()
         self._stopped: set[str] = set()
         self._is_wanted = self._is_over = self._is_silent = False
         self._news, self._is_closed = threading.Event(), threading.Event()
@@ -58,17 +58,21 @@ class Agents:
     @property
     def is_over(self) -> bool:
         """W&B has no more runs for us."""
-        return self._is_over and not self._offers
+        return self._is_over
 
-    def take(self) -> Offer | None:
-        """The next run; None: W&B was asked for one, and has not answered yet."""
+    def want(self) -> None:
+        """W&B is to be asked for a run, if it is not already."""
         with self._lock:
-            if self._offers:
-                return self._offers.popleft()
             if not self._is_wanted and not self._is_over:
                 self._is_wanted = True
                 self._news.set()
-            return None
+
+    def adopt(self, run: str) -> None:
+        """The run is under way here, whoever was its agent in an earlier life."""
+        with self._lock:
+            if all(agent.run != run for agent in self._agents):
+                self._agents.append(_Agent(run))
+                self._news.set()
 
     def stops(self, run: str) -> bool:
         """Whether W&B wants the run to end."""
@@ -95,7 +99,7 @@ class Agents:
             except SweepGone:
                 tell("W&B: the sweep was deleted; what runs here goes on to its end")
                 self._is_over = True
-            except Unanswered as error:
+            except Exception as error:  # also an answer that makes no sense
                 if not self._is_silent:
                     tell(f"W&B does not answer ({error}); trainings go on, and it is asked again")
                 self._is_silent = True
@@ -110,12 +114,13 @@ class Agents:
         if self._is_wanted and not self._is_over:
             idle = next((agent for agent in self._agents if agent.run is None), None)
             if idle is None:
-                host = socket.gethostname()
-                idle = _Agent(self._server.register(self._path, host))
+                idle = _Agent()
                 self._agents.append(idle)
             self._heartbeat(idle)
 
     def _heartbeat(self, agent: _Agent) -> None:
+        if agent.identity is None:
+            agent.identity = self._server.register(self._path, socket.gethostname())
         for command in self._server.heartbeat(agent.identity, agent.run):
             with self._lock:
                 self._obey(agent, command)
@@ -123,9 +128,9 @@ class Agents:
     def _obey(self, agent: _Agent, command: Mapping[str, Any]) -> None:
         match command.get("type"):
             case "run" | "resume" if agent.run is None:
-                agent.run = command["run_id"]
                 config = {name: entry["value"] for name, entry in command["args"].items()}
-                self._offers.append(Offer(command["run_id"], config))
+                self._receive(Offer(command["run_id"], config))
+                agent.run = command["run_id"]
                 self._is_wanted = False
             case "stop":
                 self._stopped.add(command["run_id"])
