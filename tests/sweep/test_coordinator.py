@@ -177,6 +177,52 @@ def test_three_errors_in_a_row_end_the_sweep_and_show_one_traceback(
     assert sum(isinstance(news, Note) for news in heard) == 2
 
 
+def ends(**by_status: End) -> Callable[[int, int], Plot]:
+    """Plots of trials by name: `ends(t0=lost())`; others complete."""
+    return lambda number, seed: Plot([0.5], by_status.get(f"t{number}", ended()))
+
+
+@pytest.mark.parametrize("end", [lost(), failed()])
+def test_a_machine_that_breaks_costs_no_trial(
+    small: dict[str, Any], open_search: OpenSearch, end: End
+) -> None:
+    values = {**small, "run_cap": 12}
+    for _ in range(2):
+        search = open_search(values)
+        ending, _ = run(search, Scripted(lambda number, seed: Plot([], end), slots=2))
+        assert ending.kind == "failures"
+        assert len(search.trials) < 12
+    ending, _ = run(search := open_search(values), Scripted(steady, slots=2))
+    assert ending.kind == "finished"
+    assert [trial.status for trial in search.trials] == ["completed"] * 12
+
+
+def test_what_failed_for_reasons_of_its_own_is_not_tried_again(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    search = open_search(small)
+    run(search, Scripted(ends(t0=failed(), t1=lost(), t3=failed())))
+    assert [trial.again for trial in search.trials] == [False, True, False, True]
+    search = open_search(small)
+    assert [t.status for t in search.trials] == ["failed", "lost", "completed", "failed"]
+    run(search, backend := Scripted(ends(t3=failed())))
+    assert [task.trial["trial"] for task in backend.submitted] == [1, 3]
+    assert [t.status for t in search.trials] == ["failed", "completed", "completed", "failed"]
+
+
+def test_what_always_fails_does_not_hold_up_a_sweep(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    values, order = {**small, "run_cap": 12}, []
+    faults = {f"t{number}": failed() for number in range(2, 7)}
+    for _ in range(2):
+        ending, _ = run(search := open_search(values), backend := Scripted(ends(**faults)))
+        order.append([task.trial["trial"] for task in backend.submitted])
+    assert order == [[0, 1, 2, 3, 4], [5, 6, 7, 2, 8, 3, 9, 4, 10, 11]]
+    assert ending.kind == "finished"
+    assert not any(trial.again for trial in search.trials)
+
+
 def test_a_diverged_trial_counts_as_the_worst(
     small: dict[str, Any], open_search: OpenSearch
 ) -> None:
