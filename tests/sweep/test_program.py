@@ -13,7 +13,7 @@ from fallline.sweep.backend import Ended, Failed, Task
 from fallline.sweep.file import read
 from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
-from fallline.track.wandb_file import messages, rows
+from fallline.track.wandb_file import HEADER, messages, messages_after, rows
 
 SCRIPT = """
 import argparse, time
@@ -96,3 +96,18 @@ def test_a_file_that_is_still_being_written_gives_its_whole_rows(
         cut.write_bytes(content[:end])
         seen.add(len(rows(messages(cut))))
     assert seen == set(range(7))
+
+
+def test_a_file_that_grows_is_read_on_from_where_its_last_whole_record_ended(
+    tasks: TaskMaker, tmp_path: Path
+) -> None:
+    task, _, _ = run(tasks, 0)
+    (path,) = (task.out / task.key).glob("wandb/offline-run-*/*.wandb")
+    content, cut = path.read_bytes(), tmp_path / "cut.wandb"
+    place, found = HEADER, []
+    for end in (*range(0, len(content), 37), len(content)):
+        cut.write_bytes(content[:end])
+        new = list(messages_after(cut, place))
+        found += [message for _, message in new]
+        place = new[-1][0] if new else place
+    assert found == list(messages(path))
