@@ -21,7 +21,8 @@ demo: setup  ## train on handwritten digits: under a minute once the packages ar
 	@echo "           (the command lies in .venv/bin: source .venv/bin/activate)"
 
 test: setup  ## the whole test suite
-	$(RUN) pytest -n auto --dist worksteal
+	$(RUN) pytest -n auto --dist worksteal -m "not alone"
+	$(RUN) pytest -m alone
 
 check: setup format lint types test  ## all that must hold before a commit
 

@@ -12,6 +12,7 @@ import pytest
 from fallline.data.decode import FORMATS
 
 ROOT = Path(__file__).parents[1]
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -32,3 +33,20 @@ def test_make_says_that_packages_are_fetched_before_it_goes_quiet() -> None:
     command = ["make", "--dry-run", "--always-make", "demo"]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert planned.index("fetching the packages") < planned.index("sync --locked")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_python_example_runs(
+    example: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("fallline.training.device.usable_cores", lambda: 1)  # others test here too
+    monkeypatch.chdir(tmp_path)
+    shorter = example.replace('"epochs": 10', '"epochs": 1')
+    assert shorter != example
+    exec(compile(shorter, "README.md", "exec"), {})
+    test_accuracy, _, val_accuracy = capsys.readouterr().out.split()[-3:]
+    assert 0.5 < float(test_accuracy) <= 1
+    assert 0.5 < float(val_accuracy) <= 1

@@ -80,6 +80,36 @@ def test_what_cannot_be_told_apart_has_no_winner(tmp_path: Path) -> None:
     assert gap.detectable is not None
 
 
+def test_a_leader_whose_rivals_came_to_no_score_is_told_so(tmp_path: Path) -> None:
+    def alone(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if name != "sgd":
+            return Fate((), status="diverged") if phase == "tune" else None
+        return ordered(workload, name, phase, trial, seed)
+
+    verdict = comparison_of(plant(tmp_path / "planted", plan(), alone)).workloads[0].verdict
+    assert verdict.winner is None
+    assert verdict.sentence.endswith("on test, and no rival came to a score.")
+
+
+def test_the_gap_in_the_answer_is_of_the_contender_that_takes_most_seeds(tmp_path: Path) -> None:
+    def third_is_noisy(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        """adam is told from sgd; sam, whose mean is lower, is not."""
+        fate = ordered(workload, name, phase, trial, seed)
+        if fate is None or fate.test is None or name != "sam":
+            return fate
+        return replace(fate, test=0.67 + 40 * NOISE[seed])
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), third_is_noisy)).workloads[0]
+    assert [s.optimizer for s in found.standings] == ["sgd", "adam", "sam"]
+    to_adam, to_sam = found.differences[:2]
+    assert (to_adam.told, to_sam.told) == (True, False)
+    verdict = found.verdict
+    assert verdict.contenders == ("sgd", "sam")
+    assert "ahead of sam" in verdict.sentence
+    assert "adam" not in verdict.sentence
+    assert verdict.seeds_needed == to_sam.seeds_needed
+
+
 def test_the_choice_is_made_on_val_and_never_on_test(tmp_path: Path) -> None:
     def misleading(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
         if phase == "tune":

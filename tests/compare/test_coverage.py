@@ -93,7 +93,25 @@ def test_a_planted_order_is_found() -> None:
     assert told[:, 1, 2].mean() > 0.99
 
 
-def test_the_expected_best_of_k_is_unbiased() -> None:
+def test_the_band_of_the_best_of_k_has_no_level_and_ends_where_it_would_mislead() -> None:
+    generator = np.random.default_rng(1)
+    n, draws = 12, 150
+    bands = [best_of(generator.random(n).tolist(), seed=draw)[: n // 2] for draw in range(draws)]
+    holds = [
+        [
+            b.low is not None and b.high is not None and b.low <= b.k / (b.k + 1) <= b.high
+            for b in row
+        ]
+        for row in bands
+    ]
+    coverage = np.mean(holds, axis=0)
+    assert coverage[0] >= 0.85
+    assert coverage[-1] >= 0.7
+    beyond = best_of(generator.random(n).tolist())[n // 2 :]
+    assert [(b.low, b.high) for b in beyond] == [(None, None)] * (n - n // 2)
+
+
+def test_the_expected_best_of_k_is_unbiased_for_independent_draws() -> None:
     generator = np.random.default_rng(3)
     k, n = 3, 6
     estimates = [best_of(generator.random(n).tolist())[k - 1].expected for _ in range(300)]

@@ -45,10 +45,10 @@ def test_every_colour_is_one_that_the_page_s_themes_define(figures: list[Figure]
         assert style.count(f"{name}:") == 3, name  # light, dark by preference, dark by choice
 
 
-def test_a_band_says_which_interval_it_is(figures: list[Figure]) -> None:
+def test_a_band_says_what_it_shows(figures: list[Figure]) -> None:
     banded = [f for f in figures if "'toself'" in str(f.views)]
     assert banded
-    assert all(re.search("95 % (bootstrap )?intervals", f.caption) for f in banded)
+    assert all(re.search("95 % intervals|resampling", f.caption) for f in banded)
 
 
 def test_figures_become_svg_and_png_and_tables_csv(digits_run: Path, tmp_path: Path) -> None:

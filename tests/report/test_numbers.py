@@ -17,6 +17,7 @@ from PIL import Image
 from fallline.data import load
 from fallline.errors import RunError
 from fallline.predictions import Predictions
+from fallline.records import Record
 from fallline.report import wording
 from fallline.report.configuration import Configuration, ranking, varied_settings
 from fallline.report.document import Document
@@ -26,9 +27,10 @@ from fallline.report.files import document_at
 from fallline.report.importance import importances
 from fallline.report.methods import Methods
 from fallline.report.metric import Metric
-from fallline.report.run import Run
+from fallline.report.run import Run, Trial
 from fallline.report.scale import Scale
 from fallline.report.sources import Source, read_source
+from fallline.report.standing import standings
 from fallline.report.table import Grid
 from fallline.report.tables import csv_tables
 
@@ -197,6 +199,34 @@ def test_a_difference_of_shared_seeds_is_taken_seed_by_seed() -> None:
     assert apart is not None
     assert apart.low is None
     assert paired.value == pytest.approx(apart.value)
+
+
+def test_among_equals_with_five_seeds_hardly_any_is_called_behind() -> None:
+    draw = np.random.default_rng(20261125)
+
+    def seeded(number: int, scores: list[float]) -> list[Run]:
+        return [
+            Run(
+                Path(f"{number}-{seed}"),
+                "completed",
+                "",
+                {"seed": seed, "optim": {"lr": number}},
+                {},
+                None,
+                (Record("epoch", 1, 1, 1.0, {"val/accuracy": score}),),
+                Trial("s", number, seed, {"optim.lr": number}),
+            )
+            for seed, score in enumerate(scores)
+        ]
+
+    def any_behind(level: float) -> bool:
+        scores = draw.normal(0.8, 0.003, (20, 5))
+        scores[1:] -= level
+        runs = [run for n, row in enumerate(scores.tolist()) for run in seeded(n, row)]
+        return any(s.is_behind for s in standings(ranking(runs, ACCURACY), ACCURACY))
+
+    assert sum(any_behind(0.0) for _ in range(60)) <= 6
+    assert any_behind(0.3)
 
 
 def configurations(count: int, effect: float) -> list[Configuration]:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scripted import Plot, Scripted, ended, failed, lost
+from scripted import End, Plot, Scripted, ended, failed, lost
 
+from fallline.sweep.backend import Event
 from fallline.sweep.coordinator import Coordinator, Ending, News, Note
 from fallline.sweep.file import read
 from fallline.sweep.hyperband import Hyperband, Race
@@ -251,6 +252,37 @@ def test_a_signal_saves_and_says_which(small: dict[str, Any], open_search: OpenS
     with pytest.raises(SystemExit) as stopped:
         ending.raise_for_signal()
     assert stopped.value.code == 143
+
+
+class LastWords(Scripted):
+    """Trainings that report and end only while the backend closes, deaf to answers by then."""
+
+    def poll(self, timeout: float) -> list[Event]:
+        return [event for told in self._running.values() for event in told] if self.closed else []
+
+    def close(self, *, save: bool) -> None:
+        self.closed.append(save)
+
+    def answer(self, key: str, prune: str | None) -> None:
+        raise AssertionError("nobody listens")
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(ended(), "completed"), (ended("interrupted"), "running")]
+)
+def test_what_a_training_reports_while_all_is_saved_is_kept(
+    small: dict[str, Any], open_search: OpenSearch, end: End, status: str
+) -> None:
+    search = open_search(
+        {**small, "run_cap": 1, "early_terminate": {"type": "hyperband", "min_iter": 9}}
+    )
+    budget = iter([None, "no time is left"])
+    backend = LastWords(lambda number, seed: Plot([0.1, 0.2], end))
+    run(search, backend, used_up=lambda: next(budget))
+    (trial,) = search.trials
+    assert (trial.status, trial.curve) == (status, ((1, 0.1), (2, 0.2)))
+    assert trial.values == ({0: 0.2} if status == "completed" else {})
+    assert len(backend.submitted) == 1
 
 
 def test_contenders_get_more_seeds_and_the_others_do_not(

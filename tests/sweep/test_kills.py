@@ -40,7 +40,7 @@ def task(small: dict[str, Any], tmp_path: Path) -> Task:
     """A training of a hundred epochs that checkpoints often."""
     file = read(small, layers=[FOR_TRIALS])
     made = TaskMaker(file, "sweep", tmp_path)(0, file.point(0), 0)
-    train = {**made.config["train"], "epochs": 100, "checkpoint_seconds": 0.2}
+    train = {**made.config["train"], "epochs": 100, "checkpoint_seconds": 0.5}
     return replace(made, config={**made.config, "train": train})
 
 
@@ -113,7 +113,7 @@ def test_closing_saves_what_is_under_way(backend: LocalProcesses, task: Task) ->
 
 
 SWEEP = {"run_cap": 6, "fallline": {"data": "synthetic", "seed": 7}}
-LONGER = {"epochs": {"value": 6}}
+LONGER = {"epochs": {"value": 6}, "train.threads": {"value": 1}}
 
 
 class Sweep:
@@ -122,7 +122,7 @@ class Sweep:
     def __init__(self, folder: Path, workers: int) -> None:
         command = [sys.executable, "-m", "fallline", "sweep", "sweep.yaml", "--json"]
         self.process = subprocess.Popen(
-            [*command, f"--workers={workers}", "--set", "train.checkpoint_seconds=0.1"],
+            [*command, f"--workers={workers}"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

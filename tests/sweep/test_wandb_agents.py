@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from fallline.errors import ConfigError
 from fallline.sweep import wandb_agents
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.wandb_agents import Agents
+from fallline.sweep.wandb_agents import Agents, Offer
+from fallline.sweep.wandb_control import _Kept
 from fallline.sweep.wandb_server import SweepPath
 
 
@@ -45,8 +47,8 @@ def agents_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Server], Ag
     monkeypatch.setattr(wandb_agents, "SECONDS_BETWEEN_HEARTBEATS", 0.01)
     made: list[Agents] = []
 
-    def make(server: Any) -> Agents:
-        made.append(Agents(server, SweepPath("e", "p", "s")))
+    def make(server: Any, receive: Callable[[Offer], None]) -> Agents:
+        made.append(Agents(server, SweepPath("e", "p", "s"), receive))
         return made[-1]
 
     yield make
@@ -65,21 +67,32 @@ def soon(is_so: Callable[[], object]) -> object:
 
 def test_a_run_of_an_earlier_life_is_named_and_can_be_stopped(agents_of: Any) -> None:
     server = Server([[{"type": "stop", "run_id": "old"}]])
-    agents = agents_of(server)
+    agents = agents_of(server, [].append)
     agents.adopt("old")
     agents.adopt("old")
     assert soon(lambda: agents.stops("old"))
     assert server.told[0] == "old"
     agents.done("old")
-    assert agents.take() is None  # asks for another one
+    agents.want()
     assert soon(lambda: server.told[-1] is None)
 
 
+OFFER = {"type": "run", "run_id": "r", "args": {"lr": {"value": 0.1}}}
+
+
 def test_an_answer_that_makes_no_sense_is_asked_for_again(agents_of: Any) -> None:
-    offer = {"type": "run", "run_id": "r", "args": {"lr": {"value": 0.1}}}
-    server = Server([TypeError("None is no mapping"), [{"type": "run"}], [offer]])
-    agents = agents_of(server)
-    assert soon(agents.take).config == {"lr": 0.1}
+    offers: list[Offer] = []
+    server = Server([TypeError("None is no mapping"), [{"type": "run"}], [OFFER]])
+    agents_of(server, offers.append).want()
+    assert soon(lambda: offers) == [Offer("r", {"lr": 0.1})]
+
+
+def test_a_run_that_was_offered_is_on_record_at_once(agents_of: Any, tmp_path: Path) -> None:
+    """W&B offers it once: a kill before its trial has begun must not lose it."""
+    file, path = tmp_path / "wandb.json", SweepPath("e", "p", "s")
+    agents_of(Server([[OFFER]]), _Kept(file, path, []).add).want()
+    assert soon(file.exists)
+    assert _Kept.read(file) == _Kept(file, path, [Offer("r", {"lr": 0.1})])
 
 
 def test_a_run_that_cannot_be_trained_has_ended_for_its_controller(

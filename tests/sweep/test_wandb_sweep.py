@@ -129,7 +129,7 @@ def test_after_a_kill_the_same_command_goes_on_with_the_same_sweep(
     session = Session(tmp_path, server.url)
     with session.start("--set", "train.checkpoint_seconds=0.2", "--workers", "1") as process:
         deadline = time.monotonic() + 100
-        while not list(tmp_path.glob("runs/sweep/trial-0001-*/checkpoints/*.pt")):
+        while not list(tmp_path.glob("runs/sweep/trial-0002-*/checkpoints/*.pt")):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         process.send_signal(signal.SIGKILL)

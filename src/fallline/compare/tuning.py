@@ -1,8 +1,13 @@
 """What the search for a good configuration says: how much of it each optimizer needs; where.
 
-Expected best of k: the unbiased estimator over all subsets of k of the n configurations (Tang et
-al. 2020, arXiv 2004.13705, equation 5), after Dodge et al. 2019 (arXiv 1909.03004), whose own
-draws with replacement and comes out low.
+Expected best of k: the mean over all subsets of k of the n configurations (Tang et al. 2020, arXiv
+2004.13705, equation 5), after Dodge et al. 2019 (arXiv 1909.03004), whose own draws with
+replacement and comes out low. It is unbiased for configurations drawn independently; ours are
+spread evenly, so of few of them it comes out a little low.
+
+Its band is of resampled configurations. It has no level: of 12 uniform values it holds the truth
+in some 93 % of cases at k = 1 and 81 % at k = 6, where it ends: further on most
+resamplings have the same best one, and the band would be too sure of itself.
 """
 
 from __future__ import annotations
@@ -24,12 +29,16 @@ EDGE: Final = 0.1  # share of a range, at either end
 
 @dataclass(frozen=True)
 class BestOf:
-    """Validation accuracy to expect of the best of `k` configurations, with a bootstrap band."""
+    """Validation accuracy to expect of the best of `k` configurations.
+
+    `low` and `high` are what the middle 95 % of resamplings give, which is no interval with a
+    level; None beyond half the configurations.
+    """
 
     k: int
     expected: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Edge:
 
 
 def best_of(values: Sequence[float], *, seed: int = 0) -> tuple[BestOf, ...]:
-    """For k from 1 to the number of values; the band is the percentile bootstrap's, 95 %."""
+    """For k from 1 to the number of values; the band is for the first half of them."""
     sample = np.asarray(values, dtype=np.float64)
     if not len(sample):
         return ()
@@ -72,10 +81,9 @@ def best_of(values: Sequence[float], *, seed: int = 0) -> tuple[BestOf, ...]:
     drawn = np.random.default_rng(seed).choice(sample, (RESAMPLES, len(sample)))
     tail = (1 - CONFIDENCE) / 2
     band = np.quantile(np.sort(drawn, axis=1) @ weights.T, (tail, 1 - tail), axis=0)
-    return tuple(
-        BestOf(k + 1, float(expected[k]), float(band[0, k]), float(band[1, k]))
-        for k in range(len(sample))
-    )
+    half = len(sample) // 2
+    low, high = ([*map(float, ends[:half]), *[None] * (len(sample) - half)] for ends in band)
+    return tuple(BestOf(k + 1, float(expected[k]), low[k], high[k]) for k in range(len(sample)))
 
 
 def _weights(n: int) -> Array:

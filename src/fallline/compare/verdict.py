@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fallline.compare.difference import Difference
 from fallline.compare.estimate import Estimate
+from fallline.compare.power import MOST_SEEDS
 from fallline.compare.standing import Standing
 
 
@@ -18,7 +19,8 @@ class Verdict:
         winner: beats every rival beyond noise; None where nobody does, or not all has ended.
         contenders: the leader, and whoever cannot be told from it.
         sentence: the answer, with its uncertainty and n.
-        seeds_needed: that would tell the leader from the next; None as in `Difference`.
+        seeds_needed: that would tell the leader from every contender, or from the next where it
+            wins; None as in `Difference`.
     """
 
     winner: str | None
@@ -36,17 +38,28 @@ def verdict_of(
         return Verdict(None, (), "There is no answer yet: no optimizer has been repeated.", None)
     leader = scored[0]
     contenders = tuple(s.optimizer for s in standings if s.contender)
-    gaps = {d.worse: d for d in differences if d.better == leader.optimizer}
-    nearest = gaps.get(scored[1].optimizer) if len(scored) > 1 else None
-    needed = nearest.seeds_needed if nearest else None
+    gaps = [d for d in differences if d.better == leader.optimizer]
+    hardest = max((gap for gap in gaps if not gap.told), key=_effort, default=None)
+    narrowest = hardest or (gaps[0] if gaps else None)
+    needed = narrowest.seeds_needed if narrowest else None
     if open_ := sum(standing.open for standing in standings):
         text = f"Not all has ended, {open_} trainings are open: so far {_reached(leader, split)}."
         return Verdict(None, contenders, text, needed)
     if len(standings) == 1:
         return Verdict(None, contenders, f"{_reached(leader, split)}. It had no rival.", None)
-    if contenders == (leader.optimizer,) and nearest:
-        return Verdict(leader.optimizer, contenders, _won(leader, nearest, split), needed)
-    return Verdict(None, contenders, _open(leader, contenders, nearest, split), needed)
+    if narrowest is None:
+        text = f"No winner: {_reached(leader, split)}, and no rival came to a score."
+        return Verdict(None, contenders, text, None)
+    if hardest is None:
+        return Verdict(leader.optimizer, contenders, _won(leader, narrowest, split), needed)
+    return Verdict(None, contenders, _open(leader, contenders, hardest, split), needed)
+
+
+def _effort(gap: Difference) -> float:
+    """How many seeds it takes to tell the gap; one whose spread is not known takes the most."""
+    if gap.gap.half is None:
+        return float("inf")
+    return MOST_SEEDS + 1 if gap.seeds_needed is None else gap.seeds_needed
 
 
 def percent(fraction: float) -> str:
@@ -73,19 +86,17 @@ def _won(leader: Standing, nearest: Difference, split: str) -> str:
     return f"{_reached(leader, split)} and wins: {_ahead(nearest)}{chance}."
 
 
-def _open(
-    leader: Standing, contenders: Sequence[str], nearest: Difference | None, split: str
-) -> str:
+def _open(leader: Standing, contenders: Sequence[str], hardest: Difference, split: str) -> str:
     rivals = [name for name in contenders if name != leader.optimizer]
     text = f"No winner: {_reached(leader, split)}, but {_listed(rivals)} cannot be told from it"
-    if nearest is None or nearest.gap.half is None:
+    if hardest.gap.half is None:
         return f"{text}: that takes at least two seeds."
     more = (
         "more than 1,000 seeds would be needed"
-        if nearest.seeds_needed is None
-        else f"about {nearest.seeds_needed} seeds would tell such a gap"
+        if hardest.seeds_needed is None
+        else f"about {hardest.seeds_needed} seeds would tell such a gap"
     )
-    return f"{text}; it is {_ahead(nearest)}, and {more}."
+    return f"{text}; it is {_ahead(hardest)}, and {more}."
 
 
 def _ahead(gap: Difference) -> str:

@@ -12,7 +12,7 @@ from fallline.report.estimate import Estimate, over_images
 from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.sources import Source
-from fallline.report.standing import lead
+from fallline.report.standing import standings
 
 LONG: Final = 110  # characters
 
@@ -143,17 +143,21 @@ def _next_best(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
             else f"from the {first.value.n:,} scored images alone; seeds may differ by more"
         )
         told.append(f"95 % interval {ends}, {over}.")
-    rivals = [c for c in ranked[1:] if c.sound and c.value]
-    if not rivals:
+    rival = next((s for s in standings(ranked, metric) if s.behind), None)
+    if rival is None or rival.behind is None:
         return told
-    ahead = lead(first, rivals[0], metric)
-    if ahead is None:
-        return told
-    name, by = rivals[0].described, wording.gap(metric, ahead.value)
+    ahead = rival.behind
+    name, by = rival.configuration.described, wording.gap(metric, ahead.value)
     if ahead.low is None or ahead.high is None:
         told.append(f"The next, {name}, is {by} behind: one run each cannot tell that from noise.")
-    elif ahead.low > 0:
+    elif rival.is_behind:
         told.append(f"It beats the next, {name}, by {by} ({_ends(metric, ahead)}).")
+    elif ahead.low > 0:
+        told.append(
+            f"It cannot be told apart from the next, {name}: the difference is {by} "
+            f"({_ends(metric, ahead)} for this pair alone), and among so many configurations "
+            "chance alone gives such a gap."
+        )
     else:
         told.append(
             f"It cannot be told apart from the next, {name}: the difference is {by} "

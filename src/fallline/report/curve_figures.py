@@ -137,9 +137,10 @@ def line_with_band(curve: Curve, index: int, metric: Metric) -> list[Plain]:
     }
     if not curve.low:
         return [line]
+    x = curve.x[: len(curve.low)]
     band: Plain = {
         "type": "scatter",
-        "x": [*curve.x, *reversed(curve.x)],
+        "x": [*x, *reversed(x)],
         "y": [metric.drawn(y) for y in (*curve.high, *reversed(curve.low))],
         "fill": "toself",
         "fillcolor": f"{colour(index)}/0.16",

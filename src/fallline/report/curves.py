@@ -18,7 +18,8 @@ MOST_POINTS: Final = 400  # of a batch series; what a screen can show
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one series; `low` and `high` are the 95 % interval where runs were repeated.
+    """Points of one series; `low` and `high` are a band, of its first points or of all; where runs
+    were repeated, the 95 % interval of the mean.
 
     `n` is how many runs the mean is over.
     """

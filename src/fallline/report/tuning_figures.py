@@ -24,8 +24,9 @@ def best_of_figure(painter: Painter) -> Figure:
     ]
     x = {"title": {"text": "configurations tried"}, "dtick": _whole_ticks(traces)}
     caption = (
-        "Expected best accuracy on val after trying k of the configurations; bands are 95 % "
-        "bootstrap intervals. A curve that still rises wants more tuning."
+        "Expected best accuracy on val after trying k of the configurations; bands show how "
+        "much resampling the configurations changes it, up to half of them. "
+        "A curve that still rises wants more tuning."
     )
     view = {"data": traces, "layout": layout(x, metric_axis(VAL))}
     return Figure(painter.named("best-of"), "How much tuning each needs", caption, {"": view})
@@ -82,8 +83,8 @@ def _best_of_curve(told: Sequence[BestOf], title: str) -> Curve:
         title,
         tuple(float(each.k) for each in told),
         tuple(each.expected for each in told),
-        tuple(each.low for each in told),
-        tuple(each.high for each in told),
+        tuple(each.low for each in told if each.low is not None),
+        tuple(each.high for each in told if each.high is not None),
     )
 
 

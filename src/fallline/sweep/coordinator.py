@@ -125,6 +125,7 @@ class Coordinator:
     _lives: dict[str, int] = field(default_factory=dict)
     _failures: int = 0
     _is_empty: bool = False
+    _is_closed: bool = False
 
     @property
     def running(self) -> Mapping[str, Task]:
@@ -199,13 +200,15 @@ class Coordinator:
 
     def _judge(self, task: Task, record: Record) -> None:
         reason = self.search.judge(task, record)
-        if task.obeys:
+        if task.obeys and not self._is_closed:
             self.backend.answer(task.key, reason)
         self.search.keep(task, record)
         self.audience(Evaluated(task, record))
 
     def _run_again(self, task: Task, lost: Lost, reason: str) -> None:
         """Another life for a task whose process or node died, if it has one left."""
+        if self._is_closed:
+            return
         lives = self._lives[task.key] = self._lives.get(task.key, 1) + 1
         if lives > LIVES:
             self._end(task, lost)
@@ -230,12 +233,7 @@ class Coordinator:
             self.audience(Note(text))
 
     def _hear_the_last(self) -> None:
-        """What came to its end while the backend closed; the rest stays for another time."""
+        """What was reported and ended while the backend closed; the rest is for another time."""
+        self._is_closed = True
         for event in self.backend.poll(0):
-            match event:
-                case Ended(outcome=outcome) if outcome.status != "interrupted":
-                    self._end(self._running[event.key], event)
-                case Failed():
-                    self._end(self._running[event.key], event)
-                case _:
-                    continue
+            self._handle(event)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,12 +41,13 @@ class Agents:
     Args:
         server: the server.
         path: the sweep.
+        receive: takes each run that W&B wants at once, in the agents' thread:
+            W&B offers it once.
     """
 
-    def __init__(self, server: Server, path: SweepPath) -> None:
-        self._server, self._path = server, path
+    def __init__(self, server: Server, path: SweepPath, receive: Callable[[Offer], None]) -> None:
+        self._server, self._path, self._receive = server, path, receive
         self._agents: list[_Agent] = []
-        self._offers: deque[Offer] = deque()
         self._stopped: set[str] = set()
         self._is_wanted = self._is_over = self._is_silent = False
         self._news, self._is_closed = threading.Event(), threading.Event()
@@ -58,17 +58,14 @@ class Agents:
     @property
     def is_over(self) -> bool:
         """W&B has no more runs for us."""
-        return self._is_over and not self._offers
+        return self._is_over
 
-    def take(self) -> Offer | None:
-        """The next run; None: W&B was asked for one, and has not answered yet."""
+    def want(self) -> None:
+        """W&B is to be asked for a run, if it is not already."""
         with self._lock:
-            if self._offers:
-                return self._offers.popleft()
             if not self._is_wanted and not self._is_over:
                 self._is_wanted = True
                 self._news.set()
-            return None
 
     def adopt(self, run: str) -> None:
         """The run is under way here, whoever was its agent in an earlier life."""
@@ -132,7 +129,7 @@ class Agents:
         match command.get("type"):
             case "run" | "resume" if agent.run is None:
                 config = {name: entry["value"] for name, entry in command["args"].items()}
-                self._offers.append(Offer(command["run_id"], config))
+                self._receive(Offer(command["run_id"], config))
                 agent.run = command["run_id"]
                 self._is_wanted = False
             case "stop":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from fallline.sweep.definition import SweepFile
 from fallline.sweep.file import read
 from fallline.sweep.study import Study
 from fallline.sweep.tasks import TaskMaker
-from fallline.sweep.wandb_agents import Agents
+from fallline.sweep.wandb_agents import Agents, Offer
 from fallline.sweep.wandb_server import Server, SweepPath
 from fallline.track.terminal import tell
 from fallline.training.resolve import resolve
@@ -52,11 +52,13 @@ class WandbController:
             path = server.create(file.wandb_config(), entity, project)
         else:
             _check_same(file, server.config_of(path), path)
-        kept = kept or _Kept(folder / NAME, path, {})
+        kept = kept or _Kept(folder / NAME, path, [])
         kept.write()
         tell(f"W&B: {means.pages.rstrip('/')}/{path.entity}/{path.project}/sweeps/{path.sweep}")
         tell(f"other machines join with: --on wandb --join {path}")
-        return WandbControl(Agents(server, path), kept, TaskMaker(file, folder.name, folder))
+        return WandbControl(
+            Agents(server, path, kept.add), kept, TaskMaker(file, folder.name, folder)
+        )
 
 
 class WandbControl:
@@ -65,27 +67,28 @@ class WandbControl:
     def __init__(self, agents: Agents, kept: _Kept, tasks: TaskMaker) -> None:
         self._agents, self._kept, self._tasks = agents, kept, tasks
         self.rule, self.out = _Stops(agents, kept), tasks.out
+        self._begun = 0  # of the runs offered
 
     @property
     def is_waiting(self) -> bool:
-        """Until W&B says that there are no more runs."""
-        return not self._agents.is_over
+        """Until W&B says that there are no more runs, and those that it offered have begun."""
+        return not self._agents.is_over or len(self._kept.offers) > self._begun
 
     def propose(self, number: int) -> Mapping[str, Any] | None:
-        """The next run that W&B wants."""
-        offer = self._agents.take()
-        if offer is None:
+        """The next run that W&B wants; None: it was asked for one, and has not answered yet."""
+        offers = self._kept.offers
+        self._begun = min(number + 1, len(offers))
+        if number == len(offers):
+            self._agents.want()
             return None
-        self._kept.runs[number] = offer.run
-        self._kept.write()
-        return self._tasks.file.from_nested(offer.config)
+        return self._tasks.file.from_nested(offers[number].config)
 
     def task(self, number: int, values: Mapping[str, Any], seed: int) -> Task:
         """The training of a run of W&B's, logged there under the sweep."""
         task = self._tasks(number, values, seed)
         path, nested = self._kept.path, self._tasks.file.nested(values)
         run = {"entity": path.entity, "project": path.project, "sweep": path.sweep}
-        run["run"] = self._kept.runs[number]
+        run["run"] = self._kept.offers[number].run
         self._agents.adopt(run["run"])
         track = {**task.config["track"], "wandb": "online", "wandb_project": path.project}
         return replace(
@@ -97,7 +100,7 @@ class WandbControl:
 
     def ended(self, number: int) -> None:
         """Its agent may have another run."""
-        self._agents.done(self._kept.runs[number])
+        self._agents.done(self._kept.offers[number].run)
 
     def close(self) -> None:
         """W&B hears no more from here."""
@@ -118,29 +121,33 @@ class _Stops:
 
     def judge(self, number: int, epoch: int, value: float) -> str | None:
         """Whether W&B's early stopping, or somebody on its page, wants the run to end."""
-        if self._agents.stops(self._kept.runs[number]):
+        if self._agents.stops(self._kept.offers[number].run):
             return f"W&B asked to stop it, at epoch {epoch}"
         return None
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """Which sweep of W&B's a folder belongs to, and which of its runs each trial is."""
+    """Which sweep of W&B's a folder belongs to, and the runs that W&B has offered here."""
 
     file: Path
     path: SweepPath
-    runs: dict[int, str]
+    offers: list[Offer]  # a trial's is at its number
 
     @classmethod
     def read(cls, file: Path) -> _Kept | None:
         if not file.exists():
             return None
         told = json.loads(file.read_text())
-        runs = {int(number): run for number, run in told["runs"].items()}
-        return cls(file, SweepPath.parse(told["sweep"]), runs)
+        return cls(file, SweepPath.parse(told["sweep"]), [Offer(**run) for run in told["runs"]])
+
+    def add(self, offer: Offer) -> None:
+        """Puts a run on record as soon as W&B offers it."""
+        self.offers.append(offer)
+        self.write()
 
     def write(self) -> None:
-        told = {"sweep": str(self.path), "runs": self.runs}
+        told = {"sweep": str(self.path), "runs": [asdict(offer) for offer in self.offers]}
         write_atomically(self.file, json.dumps(told, indent=2) + "\n")
 
 
