@@ -40,8 +40,9 @@ def run_program(task: Task, program: Program, report: Report) -> Ended | Failed:
         return Ended(task.key, done)
     shutil.rmtree(folder.path, ignore_errors=True)
     folder.path.mkdir(parents=True)
-    about = {**task.trial, "command": list(program.argv)}
-    write_atomically(folder.trial, json.dumps(about, indent=2) + "\n")
+    write_atomically(folder.trial, json.dumps(task.trial, indent=2) + "\n")
+    about = {"command": list(program.argv)}
+    write_atomically(folder.program, json.dumps(about, indent=2) + "\n")  # now it is a run
     with stop_on_signals() as stopping:
         return _Process(task, program, folder, report).end(stopping)
 

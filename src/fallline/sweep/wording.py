@@ -77,7 +77,8 @@ def summary(scene: Scene, result: Result) -> list[str]:
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
     if result.kind in ("signal", "budget", "failures"):
         lines.append(f"{'next':<9}  the same command again goes on from here")
-    return [*lines, f"{'next':<9}  fallline board {shlex.quote(str(scene.folder))}"]
+    page = "report" if scene.file.script else "board"  # TensorBoard knows nothing of a script
+    return [*lines, f"{'next':<9}  fallline {page} {shlex.quote(str(scene.folder))}"]
 
 
 def last_line(scene: Scene, result: Result) -> str:
