@@ -14,10 +14,13 @@ class Rule(Protocol):
     """When a training is to be stopped before its end."""
 
     def add(self, number: int, epoch: int, value: float) -> None:
-        """Takes a value of the past."""
+        """Takes the trial's next value."""
 
-    def report(self, number: int, epoch: int, value: float) -> str | None:
-        """Takes the trial's next value; returns why it is to be stopped, or None."""
+    def judge(self, number: int, epoch: int, value: float) -> str | None:
+        """Why the trial is to be stopped after the last value it took, or None."""
+
+    def forget(self, number: int) -> None:
+        """Drops a trial's values: it begins anew."""
 
 
 class _WandbRule:
@@ -30,14 +33,18 @@ class _WandbRule:
         """The race counts values; epochs do not matter to it."""
         self._race.add(number, value)
 
-    def report(self, number: int, epoch: int, value: float) -> str | None:
+    def judge(self, number: int, epoch: int, value: float) -> str | None:
         """Which band and threshold it does not pass."""
-        stop = self._race.report(number, value)
+        stop = self._race.judge(number)
         return None if stop is None else str(stop)
+
+    def forget(self, number: int) -> None:
+        """Its bands too."""
+        self._race.forget(number)
 
 
 class _OptunaRule:
-    """One of Optuna's pruners; it reads what the study holds, so the value goes there first."""
+    """One of Optuna's pruners; it reads what the study holds."""
 
     def __init__(self, study: Study, chosen: Pruner) -> None:
         self._study, self._name = study, chosen.name
@@ -46,12 +53,14 @@ class _OptunaRule:
     def add(self, number: int, epoch: int, value: float) -> None:
         """The study has it."""
 
-    def report(self, number: int, epoch: int, value: float) -> str | None:
+    def judge(self, number: int, epoch: int, value: float) -> str | None:
         """Which pruner says so."""
-        self._study.report(number, epoch, value)
-        if self._study.would_prune(number, self._pruner):
+        if self._study.would_prune(number, epoch, value, self._pruner):
             return f"stopped at epoch {epoch} by Optuna's {self._name} pruner, at {value:.6g}"
         return None
+
+    def forget(self, number: int) -> None:
+        """None of a later epoch is looked at, and the study's are written over."""
 
 
 def rule_of(file: SweepFile, study: Study) -> Rule | None:

@@ -76,7 +76,8 @@ def summary(scene: Scene, result: Result) -> list[str]:
     lines += [f"{'run':<9}  {result.best.path}"] if result.best else []
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
     lines += [f"{'next':<9}  {words}" for words in _what_goes_on(result)]
-    return [*lines, f"{'next':<9}  fallline board {shlex.quote(str(scene.folder))}"]
+    page = "report" if scene.file.script else "board"  # TensorBoard knows nothing of a script
+    return [*lines, f"{'next':<9}  fallline {page} {shlex.quote(str(scene.folder))}"]
 
 
 def _what_goes_on(result: Result) -> list[str]:
