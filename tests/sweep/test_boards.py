@@ -15,10 +15,10 @@ from rich.console import Console
 from scripted import Plot, Scripted, ended
 
 from fallline.errors import RunError
+from fallline.sweep.boards import JsonBoard, LinesBoard, QuietBoard
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.dashboard import start
 from fallline.sweep.leaderboard import Leaderboard, drawn
-from fallline.sweep.lines import JsonBoard, LinesBoard, QuietBoard
 from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene

@@ -16,6 +16,7 @@ from typing import Any, Final
 from fallline.errors import ConfigError, RunError
 from fallline.storage import write_atomically
 from fallline.sweep.backend import Place
+from fallline.sweep.boards import BOARDS
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
@@ -27,7 +28,6 @@ from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
-from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
