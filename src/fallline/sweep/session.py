@@ -130,8 +130,7 @@ def _carry_out(
     meter = Meter(file.extension.budget, study.spent, study.keep_spent)
     device = "auto" if file.script else resolve(file.layers).config.train.device
     backend = place.open(folder, file.extension.per_device or 1, device)
-    before = sum(trial.status != "running" for trial in search.trials)
-    scene = Scene(folder.name, folder, file, search, meter, backend.slots, before)
+    scene = Scene(folder.name, folder, file, search, meter, backend.slots, search.trials)
     board = BOARDS[settled(show)].build(scene)
 
     def audience(news: News) -> None:
