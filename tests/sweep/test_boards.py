@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from scripted import Plot, Scripted, ended
+from scripted import End, Plot, Scripted, ended, failed, lost
 
 from fallline.errors import RunError
 from fallline.sweep.boards import JsonBoard, LinesBoard, QuietBoard
@@ -24,7 +24,7 @@ from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene, trainings_ended, trainings_left
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.wording import sparkline
+from fallline.sweep.wording import sparkline, summary
 
 OpenSearch = Callable[..., SweepSearch]
 
@@ -63,10 +63,31 @@ def test_lines_say_what_is_searched_what_came_of_it_and_what_next(
     assert "learning_rate: 0.003 to 0.3, by logarithm" in text
     assert "2 trainings at a time" in text
     assert text.count("\ntrial ") == 6
-    assert "every training is done: 5 completed, 1 diverged" in text
+    assert "every training has ended: 5 completed, 1 diverged" in text
     assert "best       trial 5    35.00%" in text
     assert f"fallline board {scene.folder}" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("end", "used_up", "words"),
+    [
+        (ended(), None, []),
+        (lost(), None, ["the same command again goes on from here, and tries the 3 again"]),
+        (failed(), None, ["the same command again goes on from here, and tries the 3 again"]),
+        (ended(), "no time is left", ["with a larger budget in its file, the same command goes"]),
+    ],
+)
+def test_a_summary_says_what_the_same_command_does_next(
+    scene: Scene, end: End, used_up: str | None, words: list[str]
+) -> None:
+    backend = Scripted(lambda number, seed: Plot([0.5], end))
+    ending = Coordinator(scene.search, backend, scene.meter, lambda: used_up).run()
+    trials = scene.search.trials
+    result = Result(scene.folder, "val/accuracy", "maximize", trials, ending.kind, ending.reason)
+    told = [line for line in summary(scene, result) if line.startswith("next")]
+    assert len(told) == len(words) + 1
+    assert all(text in line for text, line in zip(words, told, strict=False))
 
 
 def test_quiet_says_the_best_alone(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

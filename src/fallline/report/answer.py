@@ -150,7 +150,10 @@ def _next_best(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
     ahead = rival.behind
     name, by = rival.configuration.described, wording.gap(metric, ahead.value)
     if ahead.low is None or ahead.high is None:
-        told.append(f"The next, {name}, is {by} behind: one run each cannot tell that from noise.")
+        side = "behind" if ahead.value >= 0 else "ahead, on fewer seeds"
+        told.append(
+            f"The next, {name}, is {by} {side}: without two seeds in common, that may be noise."
+        )
     elif rival.is_behind:
         told.append(f"It beats the next, {name}, by {by} ({_ends(metric, ahead)}).")
     elif ahead.low > 0:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from fallline.compare.estimate import order
 from fallline.sweep.seeds import Score, score
 
 TrialStatus = Literal[
@@ -25,6 +26,8 @@ class Trial:
         parameters: what the sweep chose, by dotted key.
         status: how its first seed ended; `diverged` if any seed did.
         reason: in words, where it did not complete.
+        again: it came to nothing, perhaps through no fault of its own; the same command tries it
+            again.
         values: the metric's last value, by seed.
         curve: (epoch, value of the metric) of the first seed.
         folders: the run folders, by seed.
@@ -34,6 +37,7 @@ class Trial:
     parameters: Mapping[str, Any]
     status: TrialStatus = "running"
     reason: str = ""
+    again: bool = False
     values: Mapping[int, float] = field(default_factory=dict)
     curve: tuple[tuple[int, float], ...] = ()
     folders: Mapping[int, Path] = field(default_factory=dict)
@@ -56,6 +60,7 @@ class Trial:
             "parameters": dict(self.parameters),
             "status": self.status,
             "reason": self.reason,
+            "again": self.again,
             "values": {str(seed): value for seed, value in self.values.items()},
             "mean": worth and worth.mean,
             "interval": worth and worth.interval,
@@ -105,6 +110,7 @@ class Result:
 
 def ranked(trials: tuple[Trial, ...], goal: Literal["minimize", "maximize"]) -> list[Trial]:
     """Completed trials, the best first: those that ran more seeds won the race so far."""
-    sign = -1.0 if goal == "maximize" else 1.0
+    maximize = goal == "maximize"
     scored = [(trial, trial.score) for trial in trials if trial.score is not None]
-    return [t for t, _ in sorted(scored, key=lambda pair: (-pair[1].n, sign * pair[1].mean))]
+    scored.sort(key=lambda pair: order(pair[1].mean, pair[1].n, maximize=maximize))
+    return [trial for trial, _ in scored]

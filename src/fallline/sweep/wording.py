@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fallline.sweep.backend import Ended, Task
+from fallline.sweep.backend import Ended, Lost, Task
 from fallline.sweep.coordinator import Result as TaskResult
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Result, Trial
@@ -60,7 +60,7 @@ def ended_line(scene: Scene, task: Task, result: TaskResult) -> str:
     elif isinstance(result, Ended):
         how = result.outcome.status
     else:
-        how = trial.status if seed == 0 else "failed"
+        how = "lost" if isinstance(result, Lost) else trial.status if seed == 0 else "failed"
     reason = f"  {_first_line(trial.reason)}" if trial.reason and seed == 0 else ""
     return f"{name}  {how:>10}  {settings(scene.file, trial)}{reason}"
 
@@ -76,10 +76,23 @@ def summary(scene: Scene, result: Result) -> list[str]:
         lines.append(f"{'best' * (place == 0):<9}  {words}")
     lines += [f"{'run':<9}  {result.best.path}"] if result.best else []
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
-    if result.kind in ("signal", "budget", "failures"):
-        lines.append(f"{'next':<9}  the same command again goes on from here")
+    lines += [f"{'next':<9}  {words}" for words in _what_goes_on(result)]
     page = "report" if scene.file.script else "board"  # TensorBoard knows nothing of a script
     return [*lines, f"{'next':<9}  fallline {page} {shlex.quote(str(scene.folder))}"]
+
+
+def _what_goes_on(result: Result) -> list[str]:
+    """What the same command does from here on, if it does anything."""
+    again = sum(trial.again for trial in result.trials)
+    tried = f"tries the {again} again that failed last or were lost"
+    match result.kind:
+        case "signal" | "failures":
+            return ["the same command again goes on from here" + f", and {tried}" * (again > 0)]
+        case "budget":
+            return ["with a larger budget in its file, the same command goes on from here"]
+        case "finished" if again:
+            return [f"the same command again {tried}"]
+    return []
 
 
 def last_line(scene: Scene, result: Result) -> str:
