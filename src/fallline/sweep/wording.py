@@ -12,7 +12,7 @@ from fallline.sweep.backend import Ended, Lost, Task
 from fallline.sweep.coordinator import Result as TaskResult
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Result, Trial
-from fallline.sweep.scene import Scene
+from fallline.sweep.scene import Scene, ended
 from fallline.sweep.seeds import Score
 from fallline.track.terminal import clean
 from fallline.track.wording import NOTHING, clock
@@ -25,7 +25,8 @@ SHOWN: Final = 5  # of the best in a summary
 def header(scene: Scene) -> list[str]:
     """The lines above a sweep: what is searched, how, and where it runs."""
     at_a_time = f"{scene.slots} training{'s' * (scene.slots != 1)} at a time"
-    done = f", {scene.before} trials are done already" * (scene.before > 0)
+    before = ended(scene.before)
+    done = f", {before} trials are done already" * (before > 0)
     return [
         f"sweep      {clean(scene.name)}",
         *described(scene.file),
