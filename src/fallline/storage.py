@@ -83,6 +83,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def names_in(folder: Path) -> set[str]:
+    """What a folder holds, hidden files aside: locks, and those a kill left half written."""
+    there = folder.iterdir() if folder.exists() else ()
+    return {path.name for path in there if not path.name.startswith(".")}
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

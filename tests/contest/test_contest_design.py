@@ -195,6 +195,12 @@ def test_seeds_and_optimizers_may_be_added_and_a_look_is_remembered(plan: Plan) 
         extended(more, plan)
 
 
+def test_what_a_kill_left_half_written_is_no_obstacle(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / ".plan.json.x1").write_text("{")
+    with opened(tmp_path, plan) as first:
+        assert first == plan
+
+
 def test_two_processes_do_not_work_on_one_comparison(plan: Plan, tmp_path: Path) -> None:
     with (
         opened(tmp_path, plan),

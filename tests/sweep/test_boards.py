@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +13,18 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from scripted import Plot, Scripted, ended
+from scripted import End, Plot, Scripted, ended, failed, lost
 
 from fallline.errors import RunError
-from fallline.sweep.coordinator import Coordinator, Ending, News
+from fallline.sweep.boards import JsonBoard, LinesBoard, QuietBoard
+from fallline.sweep.coordinator import Coordinator, Ending, News, Over
 from fallline.sweep.dashboard import start
 from fallline.sweep.leaderboard import Leaderboard, drawn
-from fallline.sweep.lines import JsonBoard, LinesBoard, QuietBoard
 from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
-from fallline.sweep.scene import Scene
+from fallline.sweep.scene import Scene, trainings_ended, trainings_left
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.wording import sparkline
+from fallline.sweep.wording import sparkline, summary
 
 OpenSearch = Callable[..., SweepSearch]
 
@@ -34,7 +35,7 @@ def scene(small: dict[str, Any], open_search: OpenSearch) -> Scene:
     search = open_search({**small, "run_cap": 6})
     file = search._file
     meter = Meter(file.extension.budget, {}, search._study.keep_spent)
-    return Scene("sweep", search._control.out, file, search, meter, 2, 0)
+    return Scene("sweep", search._control.out, file, search, meter, 2)
 
 
 def plot(number: int, seed: int) -> Plot:
@@ -62,10 +63,31 @@ def test_lines_say_what_is_searched_what_came_of_it_and_what_next(
     assert "learning_rate: 0.003 to 0.3, by logarithm" in text
     assert "2 trainings at a time" in text
     assert text.count("\ntrial ") == 6
-    assert "every training is done: 5 completed, 1 diverged" in text
+    assert "every training has ended: 5 completed, 1 diverged" in text
     assert "best       trial 5    35.00%" in text
     assert f"fallline board {scene.folder}" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("end", "used_up", "words"),
+    [
+        (ended(), None, []),
+        (lost(), None, ["the same command again goes on from here, and tries the 3 again"]),
+        (failed(), None, ["the same command again goes on from here, and tries the 3 again"]),
+        (ended(), "no time is left", ["with a larger budget in its file, the same command goes"]),
+    ],
+)
+def test_a_summary_says_what_the_same_command_does_next(
+    scene: Scene, end: End, used_up: str | None, words: list[str]
+) -> None:
+    backend = Scripted(lambda number, seed: Plot([0.5], end))
+    ending = Coordinator(scene.search, backend, scene.meter, lambda: used_up).run()
+    trials = scene.search.trials
+    result = Result(scene.folder, "val/accuracy", "maximize", trials, ending.kind, ending.reason)
+    told = [line for line in summary(scene, result) if line.startswith("next")]
+    assert len(told) == len(words) + 1
+    assert all(text in line for text, line in zip(words, told, strict=False))
 
 
 def test_quiet_says_the_best_alone(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,6 +123,30 @@ def test_the_leaderboard_shows_the_best_the_running_and_the_stopped(scene: Scene
     assert "▁█ 35.00%" in last
     assert "2        diverged" in last
     assert all(len(line) <= 110 for line in last.splitlines())
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.1])
+def test_the_trainings_left_are_never_fewer_than_come(
+    small: dict[str, Any], open_search: OpenSearch, noise: float
+) -> None:
+    chance, seeds = random.Random(0), 5
+    search = open_search({**small, "run_cap": 15, "fallline": {"seeds": seeds}})
+    left, over = [], []
+
+    def look(news: News) -> None:
+        if isinstance(news, Over):
+            left.append(trainings_left(search.trials, 15, seeds))
+            over.append(trainings_ended(search.trials))
+
+    backend = Scripted(lambda number, seed: Plot([number / 100 + chance.gauss(0, noise)]), 3)
+    Coordinator(search, backend, look).run()
+    total = over[-1]
+    assert over == list(range(1, total + 1))
+    assert 15 < total < 15 * seeds
+    assert all(
+        most is not None and most >= total - done for most, done in zip(left, over, strict=True)
+    )
+    assert left[0] == 14 + 5 * (seeds - 1)  # a third gets further seeds, at most all of them
 
 
 def test_a_leaderboard_gives_the_terminal_back(

@@ -7,12 +7,15 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted import End, Plot, Scripted, ended, failed, lost
 
-from fallline.sweep.backend import Event
+from fallline.records import RunFolder
+from fallline.sweep.backend import Ended, Event, Reported
 from fallline.sweep.coordinator import Coordinator, Ending, News, Note
 from fallline.sweep.file import read
 from fallline.sweep.hyperband import Hyperband, Race
@@ -120,7 +123,7 @@ def test_a_pruner_of_optunas_is_obeyed(small: dict[str, Any], open_search: OpenS
     assert search.trials[0].curve == ((1, 0.5), (2, 0.2))
 
 
-NEEDED = {
+NEEDED: dict[str, dict[str, Any]] = {
     "percentile": {"percentile": 50},
     "threshold": {"lower": 0.3},
     "patient": {"patience": 1},
@@ -163,6 +166,44 @@ def test_a_task_whose_worker_died_runs_again(
     assert search.trials[0].curve == ((1, 0.5),)  # what is reported again is not counted twice
 
 
+class DiesOfItsAnswer(Scripted):
+    """Its worker dies before the first prune it is told has become an outcome."""
+
+    def answer(self, key: str, prune: str | None) -> None:
+        super().answer(key, prune)
+        if prune is not None and len(self.submitted) == 2:
+            self._running[key] = [lost()(key)]
+
+
+def test_who_was_to_be_stopped_when_its_worker_died_is_stopped_at_the_same_evaluation(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    stop = {"type": "hyperband", "min_iter": 2}
+    search = open_search({**small, "run_cap": 2, "early_terminate": stop})
+    backend = DiesOfItsAnswer(lambda number, seed: Plot([0.1 if number else 0.9] * 4))
+    run(search, backend)
+    assert [task.trial["trial"] for task in backend.submitted] == [0, 1, 1]
+    assert search.trials[1].status == "pruned"
+    assert search.trials[1].curve == ((1, 0.1), (2, 0.1))
+
+
+@pytest.mark.parametrize("stop", [{}, {"early_terminate": {"type": "hyperband", "min_iter": 1}}])
+def test_a_program_that_began_anew_is_judged_by_its_new_life(
+    open_search: OpenSearch, stop: dict[str, Any]
+) -> None:
+    script = {
+        "program": "theirs.py",
+        "method": "grid",
+        "metric": {"name": "val/accuracy", "goal": "maximize"},
+        "parameters": {"lr": {"values": [0.1]}},
+    }
+    lives = iter([Plot([0.1, 0.2, 0.3], lost()), Plot([0.5, 0.6])])
+    search = open_search({**script, **stop})
+    run(search, Scripted(lambda number, seed: next(lives)))
+    assert search.trials[0].curve == ((1, 0.5), (2, 0.6))
+    assert search.trials[0].values == {0: 0.6}
+
+
 def test_three_errors_in_a_row_end_the_sweep_and_show_one_traceback(
     small: dict[str, Any], open_search: OpenSearch
 ) -> None:
@@ -172,6 +213,52 @@ def test_three_errors_in_a_row_end_the_sweep_and_show_one_traceback(
     assert ending.kind == "failures"
     assert len(search.trials) == 5  # 0 failed, 1 completed, 2, 3 and 4 failed
     assert sum(isinstance(news, Note) for news in heard) == 2
+
+
+def ends(**by_status: End) -> Callable[[int, int], Plot]:
+    """Plots of trials by name: `ends(t0=lost())`; others complete."""
+    return lambda number, seed: Plot([0.5], by_status.get(f"t{number}", ended()))
+
+
+@pytest.mark.parametrize("end", [lost(), failed()])
+def test_a_machine_that_breaks_costs_no_trial(
+    small: dict[str, Any], open_search: OpenSearch, end: End
+) -> None:
+    values = {**small, "run_cap": 12}
+    for _ in range(2):
+        search = open_search(values)
+        ending, _ = run(search, Scripted(lambda number, seed: Plot([], end), slots=2))
+        assert ending.kind == "failures"
+        assert len(search.trials) < 12
+    ending, _ = run(search := open_search(values), Scripted(steady, slots=2))
+    assert ending.kind == "finished"
+    assert [trial.status for trial in search.trials] == ["completed"] * 12
+
+
+def test_what_failed_for_reasons_of_its_own_is_not_tried_again(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    search = open_search(small)
+    run(search, Scripted(ends(t0=failed(), t1=lost(), t3=failed())))
+    assert [trial.again for trial in search.trials] == [False, True, False, True]
+    search = open_search(small)
+    assert [t.status for t in search.trials] == ["failed", "lost", "completed", "failed"]
+    run(search, backend := Scripted(ends(t3=failed())))
+    assert [task.trial["trial"] for task in backend.submitted] == [1, 3]
+    assert [t.status for t in search.trials] == ["failed", "completed", "completed", "failed"]
+
+
+def test_what_always_fails_does_not_hold_up_a_sweep(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    values, order = {**small, "run_cap": 12}, []
+    faults = {f"t{number}": failed() for number in range(2, 7)}
+    for _ in range(2):
+        ending, _ = run(search := open_search(values), backend := Scripted(ends(**faults)))
+        order.append([task.trial["trial"] for task in backend.submitted])
+    assert order == [[0, 1, 2, 3, 4], [5, 6, 7, 2, 8, 3, 9, 4, 10, 11]]
+    assert ending.kind == "finished"
+    assert not any(trial.again for trial in search.trials)
 
 
 def test_a_diverged_trial_counts_as_the_worst(
@@ -270,3 +357,47 @@ def test_contenders_get_more_seeds_and_the_others_do_not(
     assert best.score.interval is not None
     low, high = best.score.interval
     assert low < best.score.mean < high
+
+
+@dataclass
+class Kept(Scripted):
+    """Leaves run folders, as trainings do, for the session that goes on."""
+
+    out: Path = Path()
+
+    def poll(self, timeout: float) -> list[Event]:
+        events = super().poll(timeout)
+        for event in events:
+            folder = RunFolder(self.out / event.key)
+            folder.path.mkdir(parents=True, exist_ok=True)
+            if isinstance(event, Reported):
+                folder.metrics.write_text(event.record.as_json() + "\n")
+            elif isinstance(event, Ended):
+                folder.write_outcome(event.outcome)
+        return events
+
+
+def test_a_stopped_race_goes_on_with_the_seeds_of_an_undisturbed_one(
+    small: dict[str, Any], open_search: OpenSearch, tmp_path: Path
+) -> None:
+    def plot(number: int, seed: int) -> Plot:
+        if (number, seed) == (0, 1):
+            return Plot((), ended("diverged"))
+        return Plot([0.9 - number / 100 + seed / 10_000])
+
+    def session(name: str, stopped_after: int = 999) -> list[str]:
+        backend = Kept(plot, out=tmp_path / name)
+
+        def used_up() -> str | None:
+            done = [task.key for task in backend.submitted if task.trial["seed"] > 0]
+            return "stop" if len(done) - len(backend._running) >= stopped_after else None
+
+        run(open_search(values, name=name), backend, used_up=used_up)
+        return [task.key for task in backend.submitted]
+
+    values = {**small, "run_cap": 9, "fallline": {"data": "synthetic", "seeds": 3}}
+    whole = session("whole")
+    assert [key for key in whole if "0000" in key] == ["trial-0000-seed0", "trial-0000-seed1"]
+    stopped = session("stopped", stopped_after=1)
+    assert [*stopped, *session("stopped")] == whole
+    assert session("stopped") == []

@@ -19,7 +19,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from fallline.records import RunFolder
-from fallline.sweep.backend import Ended, Event, Lost, Reported, Task
+from fallline.sweep import local
+from fallline.sweep.backend import Ended, Event, Failed, Lost, Reported, Task
 from fallline.sweep.file import read
 from fallline.sweep.local import LocalProcesses
 from fallline.sweep.slots import Slot
@@ -110,6 +111,28 @@ def test_closing_saves_what_is_under_way(backend: LocalProcesses, task: Task) ->
     backend.close(save=True)
     assert wait_for(backend, Ended, task.key).outcome.status == "interrupted"
     assert RunFolder(task.out / task.key).checkpoints.exists()
+
+
+PARENT = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print('{"event": "failed", "key": "", "kind": "user", "message": "", "traceback": ""}', flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("save", [False, True])
+def test_closing_leaves_no_program_of_a_worker_behind(
+    save: bool, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_SERVE", PARENT)
+    monkeypatch.setattr(local, "SECONDS_TO_SAVE", 0.1)
+    backend = LocalProcesses([Slot(1)], tmp_path)
+    backend.submit(task)
+    wait_for(backend, Failed, "")  # the program runs
+    backend._workers[0].task = task
+    backend.close(save=save)
+    wait_for(backend, Lost, task.key, seconds=5)  # told when the last that holds its pipe ends
 
 
 SWEEP = {"run_cap": 6, "fallline": {"data": "synthetic", "seed": 7}}

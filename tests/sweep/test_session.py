@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from scripted import Plot, Scripted, ended
+from scripted import End, Plot, Scripted, ended, failed, lost
 from typer.testing import CliRunner
 
 from fallline import sweep
 from fallline.cli.app import app
-from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
+from fallline.machine import usable_cores
 from fallline.records import Record
 from fallline.sweep import slots
 from fallline.sweep.backend import Event, Reported, Task
-from fallline.sweep.dry_run import rehearse
+from fallline.sweep.dry_run import estimate, rehearse
 from fallline.sweep.file import read
 from fallline.sweep.ray_place import RayCluster
 from fallline.sweep.slots import Slot, plan
-from fallline.sweep.tasks import TaskMaker
+from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
 from fallline.sweep.trial import carry_out
 from fallline.training.resolve import Layer
 
@@ -135,6 +135,18 @@ def test_a_folder_of_something_else_is_left_alone(small: dict[str, Any], tmp_pat
         run(small, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "left",
+    ["study.db", "study.db-journal", "study.db-wal", "wandb.json", ".sweep.json.x1", ".lock"],
+)
+def test_what_a_kill_at_the_very_beginning_leaves_is_no_obstacle(
+    small: dict[str, Any], tmp_path: Path, left: str
+) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / left).write_text("")
+    assert run(small, tmp_path).kind == "finished"
+
+
 def test_budgets_end_a_sweep_and_a_larger_one_goes_on(
     small: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -175,6 +187,16 @@ def test_test_stays_untouched_unless_the_user_says_otherwise(
     mine = {"data.test_at_end": True}
     run(small, tmp_path, on=stage, settings=mine, new=True)
     assert all(t.config["data"]["test_at_end"] for t in stage.backends[1].submitted)
+
+
+@pytest.mark.parametrize("end", [lost(), failed(), ended("diverged")])
+def test_a_probe_that_comes_to_nothing_is_told(small: dict[str, Any], end: End) -> None:
+    class Place(Stage):
+        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+            return Scripted(lambda number, seed: Plot([], end))
+
+    with pytest.raises(RunError, match="first configuration fails"):
+        estimate(read(small, layers=[FOR_TRIALS]), Place())
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

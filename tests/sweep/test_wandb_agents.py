@@ -42,7 +42,7 @@ class Server:
 
 
 @pytest.fixture
-def agents_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Server], Agents]]:
+def agents_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Agents]]:
     """Agents of a server, which beat a hundred times a second."""
     monkeypatch.setattr(wandb_agents, "SECONDS_BETWEEN_HEARTBEATS", 0.01)
     made: list[Agents] = []

@@ -13,7 +13,7 @@ from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
 from fallline.compare.evidence import PLAN, Evidence
 from fallline.compare.plan import Contestant, Plan
 from fallline.errors import RunError
-from fallline.storage import write_atomically
+from fallline.storage import names_in, write_atomically
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def conclude(path: Path) -> Comparison:
 def _settled(path: Path, wanted: Plan) -> Plan:
     file = path / PLAN
     if not file.exists():
-        if any(not child.name.startswith(".") for child in path.iterdir()):  # locks, half a plan
+        if names_in(path):
             raise RunError(
                 "the comparison's folder holds something else",
                 seen=str(path),

@@ -60,6 +60,7 @@ def _of_run(run: Run, metric: Metric) -> Answer:
 def _run_sentence(run: Run, judged: Metric) -> str:
     value, images = judged.of(run), run.images_scored(judged.split)
     who = f"{run.settings.get('model.name')} trained by {run.settings.get('optim.name')}"
+    who = run.name if run.program else who
     if value is None:
         return f"{who}: no score yet, the run is {run.state} ({run.reason})."
     ended = "" if run.state == "completed" else f" when it was {run.state}"
@@ -185,7 +186,7 @@ def _flattery(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
     if first.test is not None:
         test = Metric("test/accuracy")
         return [f"{chosen}; on test it reaches {wording.plus_minus(test, first.test)}."]
-    return [f"{chosen}; test was not touched."]
+    return [f"{chosen}; test was not touched." if metric.is_ours else f"{chosen}."]
 
 
 def _not_completed(source: Source) -> list[str]:

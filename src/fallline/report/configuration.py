@@ -81,7 +81,7 @@ def is_number(value: Any) -> bool:
 
 def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
     """The dotted keys that were chosen differently: a sweep's parameters, else the configs'."""
-    readable = [run for run in runs if run.config]
+    readable = [run for run in runs if run.settings]
     trials = [run.trial.parameters for run in readable if run.trial]
     maps = trials if trials and len(trials) == len(readable) else [r.settings for r in readable]
     keys = dict.fromkeys(key for settings in maps for key in settings)
@@ -101,7 +101,7 @@ def ranking(runs: Sequence[Run], metric: Metric) -> tuple[Configuration, ...]:
     varied = varied_settings(runs)
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        if run.config:
+        if run.settings:
             groups.setdefault(_key(run), []).append(run)
     found = [_configuration(group, varied, metric) for group in groups.values()]
     is_raced = raced(found)

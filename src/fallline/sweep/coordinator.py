@@ -156,13 +156,13 @@ class Coordinator:
         if stopping.signum is not None:
             return Ending("signal", f"stopped by {stopping.name}", stopping.signum)
         if self._failures >= FAILURES_IN_A_ROW:
-            return Ending("failures", f"{self._failures} trainings in a row failed")
+            return Ending("failures", f"{self._failures} trainings in a row failed or were lost")
         if reason := self.search.enough():
             return Ending("enough", reason)
         if reason := self.used_up():
             return Ending("budget", reason)
         if self._is_empty and not self._running:
-            return Ending("finished", "every training is done")
+            return Ending("finished", "every training has ended")
         return None
 
     def _fill(self) -> None:
@@ -223,6 +223,8 @@ class Coordinator:
         self.audience(Over(task, result))
         if isinstance(result, Failed) and result.kind == "user":
             self._count_failure(f"{task.key} failed:\n{result.traceback.rstrip()}")
+        elif isinstance(result, Lost):
+            self._count_failure(f"{task.key} is given up: {result.reason}")
         elif isinstance(result, Ended):
             self._failures = 0
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fallline.errors import RunError
 from fallline.records import RunFolder
-from fallline.sweep.backend import Backend, Ended, Failed, Place, Task
+from fallline.sweep.backend import Backend, Ended, Failed, Lost, Place, Task
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.plan import ConfigurationRow, Plan, plan
 from fallline.sweep.session import Source, given, prepare
@@ -112,12 +112,13 @@ def _probe(file: SweepFile, out: Path) -> Task:
 def _wait(backend: Backend) -> None:
     while True:
         for event in backend.poll(1.0):
-            if isinstance(event, Ended) and event.outcome.status == "completed":
-                return
-            if isinstance(event, Failed):
-                raise RunError("the first configuration fails", seen=event.message)
-            if isinstance(event, Ended):
-                raise RunError("the first configuration fails", seen=event.outcome.reason)
+            match event:
+                case Ended(outcome=outcome) if outcome.status == "completed":
+                    return
+                case Ended(outcome=outcome):
+                    raise RunError("the first configuration fails", seen=outcome.reason)
+                case Failed(message=reason) | Lost(reason=reason):
+                    raise RunError("the first configuration fails", seen=reason)
 
 
 def _mean_epochs(file: SweepFile, settled: float) -> float:

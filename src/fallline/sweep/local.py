@@ -46,6 +46,14 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.process.stdin.close()
 
+    def end(self) -> None:
+        """Ends it and what it has left running, if it died already: a sweep's own program."""
+        if os.name != "posix":
+            self.process.kill()
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
 
 class LocalProcesses:
     """Runs tasks in processes that stay: loading torch and the images is paid once by each.
@@ -95,13 +103,12 @@ class LocalProcesses:
         self._waiting.clear()
         deadline = time.monotonic() + (SECONDS_TO_SAVE if save else 0.0)
         for worker in self._workers.values():
-            worker.hang_up() if save else worker.process.kill()
+            worker.hang_up() if save else worker.end()
         for worker in self._workers.values():
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+            worker.end()
+            worker.process.wait()
             worker.hang_up()
 
     def _assign(self) -> None:
@@ -138,7 +145,7 @@ class LocalProcesses:
         worker = self._workers[place]
         if not line:
             del self._workers[place]
-            _end_group(worker.process.pid)
+            worker.end()
             reason = _how_it_died(worker.process.wait(), self._logs / f"worker-{place}.log")
             worker.hang_up()
             return [Lost(worker.task.key, reason)] if worker.task else []
@@ -170,13 +177,6 @@ def _listen(place: int, replies: IO[bytes], messages: SimpleQueue[tuple[int, byt
             if line.endswith(b"\n"):  # a killed process may leave a part of one
                 messages.put((place, line))
     messages.put((place, b""))
-
-
-def _end_group(leader: int) -> None:
-    """Ends what a process that died has left running: a sweep's own program."""
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
 
 
 def _log(path: Path) -> IO[bytes]:

@@ -17,7 +17,7 @@ HOUR: Final = 3600.0
 class Meter:
     """Counts wall time, epochs and device hours, over all sessions of a sweep.
 
-    What trainings under way have used counts while they run and is put on record when they end.
+    What trainings under way have used counts while they run.
 
     Args:
         budget: the limits; trials are the search's to count.
@@ -80,6 +80,7 @@ class Meter:
         """Counts what a sweep's news tell of."""
         match news:
             case Began(task):
+                self._bank(task)  # another life: the one before held a device too
                 self._since[task.key] = time.monotonic()
             case Evaluated(task, record):
                 self._epochs[task.key] = record.epoch
@@ -88,11 +89,19 @@ class Meter:
 
     def _close(self, task: Task, result: Result) -> None:
         """Moves what a task used to the record."""
-        self._before["device_seconds"] += time.monotonic() - self._since.pop(task.key)
+        self._bank(task)
         epochs: float = self._epochs.pop(task.key, 0)
         self._before["epochs"] += result.outcome.epochs if isinstance(result, Ended) else epochs
         self.save()
 
     def save(self) -> None:
-        """Puts on record what is used up; of trainings under way, their wall time alone."""
-        self._keep(self._before | {"seconds": self.seconds})
+        """Puts on record what is used up, trainings under way included, but for their epochs.
+
+        Those count when they end, with all that came before a stop.
+        """
+        told = {"seconds": self.seconds, "device_seconds": self.device_seconds}
+        self._keep(self._before | told)
+
+    def _bank(self, task: Task) -> None:
+        now = time.monotonic()
+        self._before["device_seconds"] += now - self._since.pop(task.key, now)

@@ -26,6 +26,8 @@ class Trial:
         parameters: what the sweep chose, by dotted key.
         status: how its first seed ended; `diverged` if any seed did.
         reason: in words, where it did not complete.
+        again: it came to nothing, perhaps through no fault of its own; the same command tries it
+            again.
         values: the metric's last value, by seed.
         curve: (epoch, value of the metric) of the first seed.
         folders: the run folders, by seed.
@@ -35,6 +37,7 @@ class Trial:
     parameters: Mapping[str, Any]
     status: TrialStatus = "running"
     reason: str = ""
+    again: bool = False
     values: Mapping[int, float] = field(default_factory=dict)
     curve: tuple[tuple[int, float], ...] = ()
     folders: Mapping[int, Path] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Trial:
             "parameters": dict(self.parameters),
             "status": self.status,
             "reason": self.reason,
+            "again": self.again,
             "values": {str(seed): value for seed, value in self.values.items()},
             "mean": worth and worth.mean,
             "interval": worth and worth.interval,

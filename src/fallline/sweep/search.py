@@ -42,6 +42,9 @@ class SweepSearch:
         self._last: dict[str, float] = {}  # by task: the metric's last value
         self._running: set[str] = set()
         self._waiting: deque[tuple[int, int]] = deque()  # trial and seed
+        self._again: deque[int] = deque()  # trials that came to nothing in an earlier session
+        self._doubtful: list[int] = []  # that failed, and no training has ended since
+        self._is_well = False  # whether one has, since a trial was tried again
         for trial in self._trials.values():
             self._recall(trial)
 
@@ -51,10 +54,13 @@ class SweepSearch:
         return tuple(self._trials.values())
 
     def ask(self) -> Task | None:
-        """Interrupted trials, then new ones, then rounds of further seeds."""
-        number = len(self._trials)
-        if not self._waiting and (values := self._control.propose(number)) is not None:
-            self._begin(number, values)
+        """Interrupted trials, then new ones, then rounds of further seeds.
+
+        Between them come those that are tried again: one after each training that ended, so that
+        they are not what ends the sweep, and the rest when there are no new ones.
+        """
+        if not self._waiting:
+            self._queue()
         if not self._waiting and not self._running:
             self._next_round()
         if not self._waiting:
@@ -62,13 +68,39 @@ class SweepSearch:
         number, seed = self._waiting.popleft()
         return self._task(self._trials[number], seed)
 
+    def _queue(self) -> None:
+        """One more trial, or none: a new one, or one that is tried again."""
+        number = len(self._trials)
+        if self._again and self._is_well:
+            self._try_again()
+        elif (values := self._control.propose(number)) is not None:
+            self._begin(number, values)
+        elif self._again:
+            self._try_again()
+
+    def _try_again(self) -> None:
+        self._is_well, number = False, self._again.popleft()
+        self._put(self._trials[number], status="running", reason="", again=False)
+        self._waiting.append((number, 0))
+
     def judge(self, task: Task, record: Record) -> str | None:
-        """The rule's word; what is on record already was judged before."""
+        """The rule's word on the newest value; that of a lost life was perhaps not obeyed.
+
+        A program's first value after others is that of a new life, which forgets the one before.
+        """
         trial, value = self._trials[_number(task)], self._value(record)
-        known = any(epoch == record.epoch for epoch, _ in trial.curve)
-        if self._rule is None or _seed(task) > 0 or value is None or known:
+        if task.program is not None and record.epoch == 1 and trial.curve:
+            trial = self._put(trial, curve=())
+            if self._rule is not None:
+                self._rule.forget(trial.number)
+        if self._rule is None or _seed(task) > 0 or value is None:
             return None
-        return self._rule.report(trial.number, record.epoch, value)
+        newest = max((epoch for epoch, _ in trial.curve), default=0)
+        if record.epoch > newest:
+            self._rule.add(trial.number, record.epoch, value)
+        if record.epoch < newest:
+            return None
+        return self._rule.judge(trial.number, record.epoch, value)
 
     def keep(self, task: Task, record: Record) -> None:
         """The first seed's curve goes into the study, any seed's last value into the trial."""
@@ -85,6 +117,8 @@ class SweepSearch:
         self._running.discard(task.key)
         trial, seed = self._trials[_number(task)], _seed(task)
         self._control.ended(trial.number)
+        if isinstance(result, Ended):
+            self._settle()
         status, reason = _judged(result)
         value = self._last.get(task.key, trial.curve[-1][1] if trial.curve and not seed else None)
         if status == "completed" and value is None and self._objective is not None:
@@ -92,10 +126,28 @@ class SweepSearch:
         if seed > 0:
             self._tell_seed(trial, seed, status, value)
             return
+        if not isinstance(result, Ended) and status != "out of memory":
+            self._put_off(trial, status, reason)
+            return
         worth = value if status == "completed" else self._worst() if status == "diverged" else None
         self._study.end(trial.number, status, reason, worth)
         values = {0: value} if status == "completed" and value is not None else {}
         self._put(trial, status=status, reason=reason, values=values)
+
+    def _put_off(self, trial: Trial, status: TrialStatus, reason: str) -> None:
+        """Leaves a trial to the next session, if it fails as all do from now on, or was lost."""
+        self._study.put_off(trial.number, status, reason)
+        self._put(trial, status=status, reason=reason, again=True)
+        if status == "failed":
+            self._doubtful.append(trial.number)
+
+    def _settle(self) -> None:
+        """A training has ended, so what failed before it failed for reasons of its own."""
+        self._is_well = True
+        for trial in map(self._trials.__getitem__, self._doubtful):
+            self._study.end(trial.number, trial.status, trial.reason, None)
+            self._put(trial, again=False)
+        self._doubtful.clear()
 
     def enough(self) -> str | None:
         """Whether a completed trial has reached the file's target."""
@@ -124,27 +176,32 @@ class SweepSearch:
             task = self._control.task(trial.number, trial.parameters, seed)
         except ConfigError as error:
             self._control.ended(trial.number)
-            self._study.end(trial.number, "failed", str(error), None)
-            self._put(trial, status="failed", reason=str(error))
+            if seed == 0:
+                self._put_off(trial, "failed", str(error))
             raise
         self._running.add(task.key)
         self._put(trial, folders={**trial.folders, seed: task.out / task.key})
         return task
 
     def _next_round(self) -> None:
-        """One more seed for the contenders; those that have it from an earlier session keep it."""
+        """One more seed for the contenders; those that have it from an earlier session keep it.
+
+        Rounds are chosen by the seeds before them alone, so that they are chosen alike again.
+        """
         while self._seed < self._file.extension.seeds and not self._waiting:
             told = {
                 number: [trial.values[seed] for seed in range(self._seed)]
                 for number, trial in self._trials.items()
-                if trial.status == "completed"
-                and all(s in trial.values for s in range(self._seed))
+                if all(s in trial.values for s in range(self._seed))
             }
             chosen = contenders(told, maximize=self._maximize)
-            self._waiting += [
-                (n, self._seed) for n in chosen if self._seed not in self._trials[n].values
-            ]
+            self._waiting += [(n, self._seed) for n in chosen if self._is_open(n, self._seed)]
             self._seed += 1
+
+    def _is_open(self, number: int, seed: int) -> bool:
+        """Whether a trial has all seeds before this one, and this one has not ended."""
+        trial = self._trials[number]
+        return trial.status == "completed" and seed not in trial.values
 
     def _tell_seed(
         self, trial: Trial, seed: int, status: TrialStatus, value: float | None
@@ -162,6 +219,8 @@ class SweepSearch:
         if trial.status == "running":
             self._waiting.append((trial.number, 0))
             return
+        if trial.again:
+            self._again.append(trial.number)
         for seed in range(self._file.extension.seeds):
             folder = RunFolder(self._control.out / key_of(trial.number, seed))
             if seed == 0 or folder.path.exists():  # the first may have been deleted since
@@ -190,8 +249,9 @@ class SweepSearch:
         told = [trial.values[0] for trial in self._trials.values() if 0 in trial.values]
         return (min if self._maximize else max)(told, default=None)
 
-    def _put(self, trial: Trial, **changes: Any) -> None:
+    def _put(self, trial: Trial, **changes: Any) -> Trial:
         self._trials[trial.number] = replace(trial, **changes)
+        return self._trials[trial.number]
 
 
 def _judged(result: Ended | Failed | Lost) -> tuple[TrialStatus, str]:

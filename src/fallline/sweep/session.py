@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fallline.errors import ConfigError, RunError
-from fallline.storage import write_atomically
+from fallline.storage import names_in, write_atomically
 from fallline.sweep.backend import Place
+from fallline.sweep.boards import BOARDS
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
@@ -27,14 +28,13 @@ from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
-from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import Layer, resolve
 
-UNDESCRIBED: Final = {".lock", "study.db", "study.db-shm", "study.db-wal"}
-"""What a sweep leaves that was killed or refused before its folder was described."""
+UNDESCRIBED: Final = ("study.db", "wandb.json")
+"""How the names begin that a sweep leaves if it ends before its folder is described."""
 Source = str | Path | Mapping[str, Any]
 
 
@@ -130,8 +130,7 @@ def _carry_out(
     meter = Meter(file.extension.budget, study.spent, study.keep_spent)
     device = "auto" if file.script else resolve(file.layers).config.train.device
     backend = place.open(folder, file.extension.per_device or 1, device)
-    before = sum(trial.status != "running" for trial in search.trials)
-    scene = Scene(folder.name, folder, file, search, meter, backend.slots, before)
+    scene = Scene(folder.name, folder, file, search, meter, backend.slots, search.trials)
     board = BOARDS[settled(show)].build(scene)
 
     def audience(news: News) -> None:
@@ -165,8 +164,8 @@ def _folder(out: Path, name: str, *, new: bool) -> Path:
     folder, number = out / name, 2
     while new and folder.exists():
         folder, number = out / f"{name}-{number}", number + 1
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if "sweep.json" not in names and names - UNDESCRIBED:
+    names = names_in(folder)
+    if "sweep.json" not in names and not all(name.startswith(UNDESCRIBED) for name in names):
         raise RunError(
             "the sweep's folder holds something else",
             seen=str(folder),

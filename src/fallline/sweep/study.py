@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ IDENTITY: Final = "identity"  # attributes of the study
 SPENT: Final = "spent"
 PARAMETERS: Final = "parameters"  # attributes of a trial
 END: Final = "end"
+PUT_OFF: Final = "put off"
 STATES: Final = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 
 
@@ -76,6 +78,11 @@ class Study:
         """Adds to a trial's curve."""
         self._storage.set_trial_intermediate_value(self._ids[number], epoch, value)
 
+    def put_off(self, number: int, status: TrialStatus, reason: str) -> None:
+        """Notes that a trial came to nothing, and leaves it open: it may run again."""
+        told = {"status": status, "reason": reason}
+        self._storage.set_trial_user_attr(self._ids[number], PUT_OFF, told)
+
     def end(self, number: int, status: TrialStatus, reason: str, value: float | None) -> None:
         """Ends a trial; `value` is what the sampler is to make of it, None: nothing."""
         trial = self._ids[number]
@@ -86,9 +93,12 @@ class Study:
         told = [value] if value is not None and state is not TrialState.FAIL else None
         self._storage.set_trial_state_values(trial, state, told)
 
-    def would_prune(self, number: int, pruner: BasePruner) -> bool:
-        """What one of Optuna's pruners says of a trial's curve so far."""
-        return pruner.prune(self._study, self._storage.get_trial(self._ids[number]))
+    def would_prune(self, number: int, epoch: int, value: float, pruner: BasePruner) -> bool:
+        """What one of Optuna's pruners says of a trial's curve up to an epoch's value."""
+        trial = copy(self._storage.get_trial(self._ids[number]))
+        before = {step: v for step, v in trial.intermediate_values.items() if step < epoch}
+        trial.intermediate_values = {**before, epoch: value}
+        return pruner.prune(self._study, trial)
 
     @property
     def spent(self) -> dict[str, float]:
@@ -115,7 +125,8 @@ class Study:
 
 
 def _trial(frozen: FrozenTrial) -> Trial:
-    end = frozen.user_attrs.get(END) if frozen.state.is_finished() else None
+    ended = frozen.state.is_finished()
+    end = frozen.user_attrs.get(END if ended else PUT_OFF)
     status: TrialStatus = end["status"] if end else "running"
     values = {0: frozen.value} if status == "completed" and frozen.value is not None else {}
     return Trial(
@@ -123,6 +134,7 @@ def _trial(frozen: FrozenTrial) -> Trial:
         parameters=frozen.user_attrs[PARAMETERS],
         status=status,
         reason=end["reason"] if end else "",
+        again=end is not None and not ended,
         values=values,
         curve=tuple(sorted(frozen.intermediate_values.items())),
     )

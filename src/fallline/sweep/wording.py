@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fallline.sweep.backend import Ended, Task
+from fallline.sweep.backend import Ended, Lost, Task
 from fallline.sweep.coordinator import Result as TaskResult
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Result, Trial
-from fallline.sweep.scene import Scene
+from fallline.sweep.scene import Scene, ended
 from fallline.sweep.seeds import Score
 from fallline.track.terminal import clean
 from fallline.track.wording import NOTHING, clock
@@ -25,7 +25,8 @@ SHOWN: Final = 5  # of the best in a summary
 def header(scene: Scene) -> list[str]:
     """The lines above a sweep: what is searched, how, and where it runs."""
     at_a_time = f"{scene.slots} training{'s' * (scene.slots != 1)} at a time"
-    done = f", {scene.before} trials are done already" * (scene.before > 0)
+    before = ended(scene.before)
+    done = f", {before} trials are done already" * (before > 0)
     return [
         f"sweep      {clean(scene.name)}",
         *described(scene.file),
@@ -59,7 +60,7 @@ def ended_line(scene: Scene, task: Task, result: TaskResult) -> str:
     elif isinstance(result, Ended):
         how = result.outcome.status
     else:
-        how = trial.status if seed == 0 else "failed"
+        how = "lost" if isinstance(result, Lost) else trial.status if seed == 0 else "failed"
     reason = f"  {_first_line(trial.reason)}" if trial.reason and seed == 0 else ""
     return f"{name}  {how:>10}  {settings(scene.file, trial)}{reason}"
 
@@ -75,9 +76,23 @@ def summary(scene: Scene, result: Result) -> list[str]:
         lines.append(f"{'best' * (place == 0):<9}  {words}")
     lines += [f"{'run':<9}  {result.best.path}"] if result.best else []
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
-    if result.kind in ("signal", "budget", "failures"):
-        lines.append(f"{'next':<9}  the same command again goes on from here")
-    return [*lines, f"{'next':<9}  fallline board {shlex.quote(str(scene.folder))}"]
+    lines += [f"{'next':<9}  {words}" for words in _what_goes_on(result)]
+    page = "report" if scene.file.script else "board"  # TensorBoard knows nothing of a script
+    return [*lines, f"{'next':<9}  fallline {page} {shlex.quote(str(scene.folder))}"]
+
+
+def _what_goes_on(result: Result) -> list[str]:
+    """What the same command does from here on, if it does anything."""
+    again = sum(trial.again for trial in result.trials)
+    tried = f"tries the {again} again that failed last or were lost"
+    match result.kind:
+        case "signal" | "failures":
+            return ["the same command again goes on from here" + f", and {tried}" * (again > 0)]
+        case "budget":
+            return ["with a larger budget in its file, the same command goes on from here"]
+        case "finished" if again:
+            return [f"the same command again {tried}"]
+    return []
 
 
 def last_line(scene: Scene, result: Result) -> str:

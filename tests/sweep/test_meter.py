@@ -1,0 +1,40 @@
+"""What a sweep has used up is counted once, whatever stops it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fallline.sweep import meter
+from fallline.sweep.backend import Lost, Task
+from fallline.sweep.coordinator import Began, Over
+from fallline.sweep.schema import Budget
+
+TASK = Task("trial-0000-seed0", Path("x"), {}, {}, {})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which a test sets."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def test_device_time_survives_a_stop_and_a_training_that_runs_again(clock: list[float]) -> None:
+    kept: dict[str, float] = {}
+    first = meter.Meter(Budget(), {}, kept.update)
+    first(Began(TASK))
+    clock[0] += 10
+    first(Began(TASK))  # its worker died
+    clock[0] += 5
+    assert first.device_seconds == 15
+    first.save()  # stopped
+    assert kept["device_seconds"] == 15
+    second = meter.Meter(Budget(), dict(kept), kept.update)
+    clock[0] += 100
+    second(Began(TASK))
+    clock[0] += 2
+    second(Over(TASK, Lost(TASK.key, "gone")))
+    assert (kept["device_seconds"], kept["seconds"]) == (17, 117)
