@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "fallline"
 README = ROOT / "README.md"
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 ORDER = (
-    "errors cores registry storage values config records predictions space data models optim "
+    "errors machine registry storage values config records predictions space data models optim "
     "track presets training compare sweep contest report cli"
 )
 

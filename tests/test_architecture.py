@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "fallline"
 LAYERS = [  # a module imports only from rows above its own, or from its own package
     {"errors"},
-    {"cores", "registry", "storage", "values"},
+    {"machine", "registry", "storage", "values"},
     {"config", "records", "predictions", "space"},
     {"data", "models", "optim", "track"},
     {"presets"},

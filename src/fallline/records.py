@@ -122,6 +122,11 @@ class RunFolder:
         return self.path / "trial.json"
 
     @property
+    def program(self) -> Path:
+        """What somebody's own script has in the place of a config: the command that ran it."""
+        return self.path / "program.json"
+
+    @property
     def predictions(self) -> Path:
         """The last evaluation image by image: labels, predictions, losses."""
         return self.path / "predictions.npz"
@@ -159,6 +164,17 @@ class RunFolder:
         return cls(Path(out) / name)
 
     @classmethod
+    def all_in(cls, folder: Path) -> list[RunFolder]:
+        """The runs directly in a folder, by name, those of scripts too."""
+        marks = [mark for name in ("config", "program") for mark in folder.glob(f"*/{name}.json")]
+        return [cls(path) for path in sorted({mark.parent for mark in marks})]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run has begun here."""
+        return self.config.is_file() or self.program.is_file()
+
+    @classmethod
     def open(cls, path: str | Path) -> RunFolder:
         """An existing run's folder; raises RunError if `path` is none."""
         folder = cls(Path(path))
@@ -187,6 +203,10 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """config.json as plain data."""
         return _read_object(self.config)
+
+    def read_program(self) -> dict[str, Any]:
+        """program.json as plain data."""
+        return _read_object(self.program)
 
     def read_environment(self) -> dict[str, Any]:
         """environment.json as plain data."""

@@ -185,8 +185,11 @@ def test_a_base_that_has_changed_is_another_comparison(plan: Plan) -> None:
 def test_seeds_and_optimizers_may_be_added_and_a_look_is_remembered(plan: Plan) -> None:
     more = plan_of(replace(WISH, seeds=5, optimizers=(*WISH.optimizers, "muon")), "")
     found = extended(plan, more)
-    assert found.looks == (3,)
-    assert extended(found, more).looks == (3,)
+    assert (found.looks, found.joined) == ((3,), ("muon",))
+    again = extended(found, more)
+    assert (again.looks, again.joined) == ((3,), ("muon",))
+    unseen = extended(plan, more, seen=False)
+    assert (unseen.looks, unseen.joined) == ((), ())
     assert found.contestants[:3] == plan.contestants
     with pytest.raises(RunError):
         extended(more, plan)
@@ -205,6 +208,12 @@ def test_two_processes_do_not_work_on_one_comparison(plan: Plan, tmp_path: Path)
         opened(tmp_path, plan),
     ):
         pass
+
+
+def test_a_kill_before_the_plan_was_written_does_no_harm(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / ".plan.json.half").write_text("{")
+    with opened(tmp_path, plan) as found:
+        assert found == plan
 
 
 def test_a_folder_of_something_else_is_left_alone(plan: Plan, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planted_comparison import Fate, Fates, plan, plant
@@ -19,9 +20,10 @@ from fallline.contest.recipe import Recipe
 from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
 from fallline.contest.wording import summary
-from fallline.records import Record
-from fallline.sweep.backend import Lost
+from fallline.records import Record, RunFolder
+from fallline.sweep.backend import Ended, Failed, Lost
 from fallline.sweep.coordinator import Began, Evaluated, Note, Over
+from fallline.sweep.trial import carry_out
 
 SGD = {"sgd": 0.70, "rmsprop": 0.68}
 
@@ -62,6 +64,11 @@ def repeated(workload: str, optimizer: str, phase: str, trial: int, seed: int) -
     return Fate((0.3, SGD[optimizer] + seed / 1000), test=SGD[optimizer])
 
 
+def done(workload: str, optimizer: str, phase: str, trial: int, seed: int) -> Fate | None:
+    """Every training completes."""
+    return Fate((0.3, 0.7), test=0.7 if phase == "repeat" else None)
+
+
 def test_optimizers_take_turns(tmp_path: Path) -> None:
     assert asked(search(tmp_path, nothing)) == [
         "tune-mlp-sgd-00-seed0",
@@ -89,17 +96,88 @@ def test_what_has_ended_is_not_asked_for_again(tmp_path: Path) -> None:
 
 def test_what_failed_gets_another_try_until_all_has_ended(tmp_path: Path) -> None:
     def one_failed(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
-        if phase == "tune" and name == "sgd" and trial == 0:
+        if phase == "tune" and name == "rmsprop" and trial == 0:
             return Fate((), status="failed")
-        return repeated(workload, name, phase, trial, seed)
+        return tuned(workload, name, phase, trial, seed)
 
-    assert asked(search(tmp_path / "open", one_failed)) == ["tune-mlp-sgd-00-seed0"]
+    assert asked(search(tmp_path / "open", one_failed))[:2] == [
+        "tune-mlp-rmsprop-00-seed0",
+        "tune-mlp-rmsprop-02-seed0",
+    ]
 
     def all_ended(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
-        fate = one_failed(workload, name, phase, trial, seed)
-        return Fate((0.3, 0.7), test=0.7) if fate is None and trial == 1 else fate
+        failed = one_failed(workload, name, phase, trial, seed)
+        return failed or done(workload, name, phase, trial, seed)
 
     assert asked(search(tmp_path / "ended", all_ended)) == []
+
+
+def test_a_configuration_gets_no_other_try_once_its_optimizer_has_been_repeated(
+    tmp_path: Path,
+) -> None:
+    def later(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if phase == "tune" and trial == 0:
+            return Fate((), status="failed")
+        if phase == "tune":
+            return tuned(workload, "sgd", phase, trial, seed)
+        is_begun = name == "sgd" and trial == 1 and seed == 1
+        return Fate((0.3, 0.7), test=0.7) if is_begun else None
+
+    assert asked(search(tmp_path, later)) == [
+        "tune-mlp-rmsprop-00-seed0",  # but not sgd's: seed 1 of its second has touched test
+        "repeat-mlp-sgd-01-seed2",
+    ]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_training_given_up_has_failed_and_the_comparison_ends(
+    tmp_path: Path, *, begun: bool
+) -> None:
+    found, folder = search(tmp_path, repeated), tmp_path / "planted"
+    task = found.ask()
+    assert task is not None
+    run = RunFolder(folder / task.key)
+    if begun:
+        run.path.mkdir()
+        run.config.write_text("{}")
+        run.trial.write_text(json.dumps(task.trial))
+        values = {"val/accuracy": 0.5, "gradients": 8.0}
+        run.metrics.write_text(Record("epoch", 4, 1, 1.5, values).as_json() + "\n")
+    found.tell(task, Lost(task.key, "its node went"))
+    results = comparison_of(folder)
+    given_up = results.workloads[0].standings[1].repeats[1]
+    assert (given_up.status, given_up.reason) == ("failed", "its node went")
+    assert (given_up.steps, given_up.gradients) == ((4, 8) if begun else (0, 0))
+    assert results.complete
+    assert found.left() == 0
+
+
+def test_a_training_that_failed_before_it_was_a_run_begins_anew(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    wanted = plan(("sgd", "adam"), configs=3, seeds=(1, 2))
+    folder = plant(tmp_path / "planted", wanted, nothing)
+    tasks = TaskMaker(wanted, Recipe("neutral", "synthetic", tiny), folder)
+    first = ContestSearch(tasks)
+    task = first.ask()
+    assert task is not None
+    first.tell(task, Failed(task.key, "memory", "no room for the model", ""))
+    assert first.training(first.slate(task)).status == "failed"
+    again = ContestSearch(tasks).ask()
+    assert again == task
+    ended = carry_out(again, lambda record: None)
+    assert isinstance(ended, Ended), ended
+    assert ended.outcome.status == "completed"
+
+
+def test_a_ranking_on_the_images_that_chose_says_so(tmp_path: Path) -> None:
+    def untested(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        fate = repeated(workload, name, phase, trial, seed)
+        return fate and replace(fate, test=None)
+
+    folder = plant(tmp_path / "planted", plan(("sgd", "rmsprop"), configs=3), untested)
+    assert "very val images" in comparison_of(folder).warnings[0]
+    assert not comparison_of(plant(tmp_path / "tested", plan(configs=3), done)).warnings
 
 
 def test_a_budget_in_seconds_is_paced_before_each_training(tmp_path: Path) -> None:
@@ -172,7 +250,8 @@ def test_every_board_shows_a_comparison_to_its_end(
     board.finish(results)
     board.close()
     printed = capsys.readouterr()
-    assert "Not all has ended" in printed.out
+    assert "its node went" in (folder / task.key / "outcome.json").read_text()
+    assert json.dumps(results.answer)[1:-1] in printed.out or results.answer in printed.out
     assert "a note" in printed.out + printed.err
     if name == "json":
         events = [json.loads(line)["event"] for line in printed.out.splitlines()]

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from fallline.report.files import document_at
 from fallline.report.importance import importances
 from fallline.report.methods import Methods
 from fallline.report.metric import Metric
-from fallline.report.run import Run, Trial
+from fallline.report.run import Run
+from fallline.report.run import Trial as RunTrial
 from fallline.report.scale import Scale
 from fallline.report.sources import Source, read_source
 from fallline.report.standing import standings
 from fallline.report.table import Grid
 from fallline.report.tables import csv_tables
+from fallline.sweep.results import Trial, ranked
 
 ACCURACY = Metric()
 
@@ -201,23 +204,41 @@ def test_a_difference_of_shared_seeds_is_taken_seed_by_seed() -> None:
     assert paired.value == pytest.approx(apart.value)
 
 
+def seeded(number: int, scores: Sequence[float]) -> list[Run]:
+    """A sweep's trial, by its score on each seed."""
+    return [
+        Run(
+            Path(f"{number}-{seed}"),
+            "completed",
+            "",
+            {"seed": seed, "optim": {"lr": number}},
+            {},
+            None,
+            (Record("epoch", 1, 1, 1.0, {"val/accuracy": score}),),
+            RunTrial("s", number, seed, {"optim.lr": number}),
+        )
+        for seed, score in enumerate(scores)
+    ]
+
+
+def test_the_report_of_a_sweep_and_its_result_name_the_same_winner() -> None:
+    scores = {0: (0.820, 0.800, 0.801), 1: (0.816,), 2: (0.818, 0.795), 3: (0.1,)}
+    runs = [run for number, values in scores.items() for run in seeded(number, values)]
+    trials = tuple(
+        Trial(number, {}, "completed", values=dict(enumerate(values)))
+        for number, values in scores.items()
+    )
+    numbers = [c.runs[0].trial.number for c in ranking(runs, ACCURACY) if c.runs[0].trial]
+    assert numbers == [trial.number for trial in ranked(trials, "maximize")] == [0, 2, 1, 3]
+    _, second, third, _ = standings(ranking(runs, ACCURACY), ACCURACY)
+    assert second.behind is not None
+    assert third.behind is not None
+    assert third.behind.value == pytest.approx(0.004)  # on the seed they have in common
+    assert third.verdict == "no two seeds in common"
+
+
 def test_among_equals_with_five_seeds_hardly_any_is_called_behind() -> None:
     draw = np.random.default_rng(20261125)
-
-    def seeded(number: int, scores: list[float]) -> list[Run]:
-        return [
-            Run(
-                Path(f"{number}-{seed}"),
-                "completed",
-                "",
-                {"seed": seed, "optim": {"lr": number}},
-                {},
-                None,
-                (Record("epoch", 1, 1, 1.0, {"val/accuracy": score}),),
-                Trial("s", number, seed, {"optim.lr": number}),
-            )
-            for seed, score in enumerate(scores)
-        ]
 
     def any_behind(level: float) -> bool:
         scores = draw.normal(0.8, 0.003, (20, 5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,13 @@ from rich.console import Console
 from scripted import End, Plot, Scripted, ended, failed, lost
 
 from fallline.errors import RunError
-from fallline.sweep.coordinator import Coordinator, Ending, News
+from fallline.sweep.boards import JsonBoard, LinesBoard, QuietBoard
+from fallline.sweep.coordinator import Coordinator, Ending, News, Over
 from fallline.sweep.dashboard import start
 from fallline.sweep.leaderboard import Leaderboard, drawn
-from fallline.sweep.lines import JsonBoard, LinesBoard, QuietBoard
 from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
-from fallline.sweep.scene import Scene
+from fallline.sweep.scene import Scene, trainings_ended, trainings_left
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.wording import sparkline, summary
 
@@ -34,7 +35,7 @@ def scene(small: dict[str, Any], open_search: OpenSearch) -> Scene:
     search = open_search({**small, "run_cap": 6})
     file = search._file
     meter = Meter(file.extension.budget, {}, search._study.keep_spent)
-    return Scene("sweep", search._control.out, file, search, meter, 2, 0)
+    return Scene("sweep", search._control.out, file, search, meter, 2)
 
 
 def plot(number: int, seed: int) -> Plot:
@@ -122,6 +123,30 @@ def test_the_leaderboard_shows_the_best_the_running_and_the_stopped(scene: Scene
     assert "▁█ 35.00%" in last
     assert "2        diverged" in last
     assert all(len(line) <= 110 for line in last.splitlines())
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.1])
+def test_the_trainings_left_are_never_fewer_than_come(
+    small: dict[str, Any], open_search: OpenSearch, noise: float
+) -> None:
+    chance, seeds = random.Random(0), 5
+    search = open_search({**small, "run_cap": 15, "fallline": {"seeds": seeds}})
+    left, over = [], []
+
+    def look(news: News) -> None:
+        if isinstance(news, Over):
+            left.append(trainings_left(search.trials, 15, seeds))
+            over.append(trainings_ended(search.trials))
+
+    backend = Scripted(lambda number, seed: Plot([number / 100 + chance.gauss(0, noise)]), 3)
+    Coordinator(search, backend, look).run()
+    total = over[-1]
+    assert over == list(range(1, total + 1))
+    assert 15 < total < 15 * seeds
+    assert all(
+        most is not None and most >= total - done for most, done in zip(left, over, strict=True)
+    )
+    assert left[0] == 14 + 5 * (seeds - 1)  # a third gets further seeds, at most all of them
 
 
 def test_a_leaderboard_gives_the_terminal_back(

@@ -166,6 +166,44 @@ def test_a_task_whose_worker_died_runs_again(
     assert search.trials[0].curve == ((1, 0.5),)  # what is reported again is not counted twice
 
 
+class DiesOfItsAnswer(Scripted):
+    """Its worker dies before the first prune it is told has become an outcome."""
+
+    def answer(self, key: str, prune: str | None) -> None:
+        super().answer(key, prune)
+        if prune is not None and len(self.submitted) == 2:
+            self._running[key] = [lost()(key)]
+
+
+def test_who_was_to_be_stopped_when_its_worker_died_is_stopped_at_the_same_evaluation(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    stop = {"type": "hyperband", "min_iter": 2}
+    search = open_search({**small, "run_cap": 2, "early_terminate": stop})
+    backend = DiesOfItsAnswer(lambda number, seed: Plot([0.1 if number else 0.9] * 4))
+    run(search, backend)
+    assert [task.trial["trial"] for task in backend.submitted] == [0, 1, 1]
+    assert search.trials[1].status == "pruned"
+    assert search.trials[1].curve == ((1, 0.1), (2, 0.1))
+
+
+@pytest.mark.parametrize("stop", [{}, {"early_terminate": {"type": "hyperband", "min_iter": 1}}])
+def test_a_program_that_began_anew_is_judged_by_its_new_life(
+    open_search: OpenSearch, stop: dict[str, Any]
+) -> None:
+    script = {
+        "program": "theirs.py",
+        "method": "grid",
+        "metric": {"name": "val/accuracy", "goal": "maximize"},
+        "parameters": {"lr": {"values": [0.1]}},
+    }
+    lives = iter([Plot([0.1, 0.2, 0.3], lost()), Plot([0.5, 0.6])])
+    search = open_search({**script, **stop})
+    run(search, Scripted(lambda number, seed: next(lives)))
+    assert search.trials[0].curve == ((1, 0.5), (2, 0.6))
+    assert search.trials[0].values == {0: 0.6}
+
+
 def test_three_errors_in_a_row_end_the_sweep_and_show_one_traceback(
     small: dict[str, Any], open_search: OpenSearch
 ) -> None:

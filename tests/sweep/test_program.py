@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from fallline.records import Record, RunFolder
+from fallline.report.files import document_at
+from fallline.report.page import page
 from fallline.sweep.backend import Ended, Failed, Task
 from fallline.sweep.file import read
 from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
-from fallline.track.wandb_file import messages, rows
+from fallline.track.wandb_file import HEADER, messages, messages_after, rows
 
 SCRIPT = """
 import argparse, time
@@ -72,6 +75,23 @@ def test_its_metric_is_read_and_its_run_folder_is_one_of_a_run(tasks: TaskMaker)
     assert run(tasks, 0)[1:] == (done, losses)  # told again, not run again
 
 
+def test_a_page_reports_it_by_its_own_metric_and_parameters(tasks: TaskMaker) -> None:
+    run(tasks, 0)
+    run(tasks, 2, stop_at=2)
+    metric = {"name": "loss", "goal": "minimize"}
+    (tasks.out / "sweep.json").write_text(json.dumps({"name": "theirs", "metric": metric}))
+    document = document_at([tasks.out])
+    assert document.answer.sentence == (
+        "The best of 2 configurations reaches 0.1667 loss: trial 0 (width 3)."
+    )
+    assert [row.state for row in document.table.rows] == ["completed", "pruned"]
+    assert document.table.rows[0].command.endswith("theirs.py --lr=0.5 --width=3")
+    assert [f.views.keys() for f in document.figures if "curves" in f.name] == [{"metric"}] * 2
+    assert "fallline-report" in page(document, "fallline-report")
+    (alone,) = document_at([tasks.out / "trial-0002-seed0"]).table.rows
+    assert (alone.name, alone.state) == ("trial-0002-seed0", "pruned")
+
+
 def test_it_is_stopped_while_it_runs(tasks: TaskMaker) -> None:
     _, done, losses = run(tasks, 2, stop_at=2)
     assert isinstance(done, Ended)
@@ -96,3 +116,18 @@ def test_a_file_that_is_still_being_written_gives_its_whole_rows(
         cut.write_bytes(content[:end])
         seen.add(len(rows(messages(cut))))
     assert seen == set(range(7))
+
+
+def test_a_file_that_grows_is_read_on_from_where_its_last_whole_record_ended(
+    tasks: TaskMaker, tmp_path: Path
+) -> None:
+    task, _, _ = run(tasks, 0)
+    (path,) = (task.out / task.key).glob("wandb/offline-run-*/*.wandb")
+    content, cut = path.read_bytes(), tmp_path / "cut.wandb"
+    place, found = HEADER, []
+    for end in (*range(0, len(content), 37), len(content)):
+        cut.write_bytes(content[:end])
+        new = list(messages_after(cut, place))
+        found += [message for _, message in new]
+        place = new[-1][0] if new else place
+    assert found == list(messages(path))

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from fallline import sweep
 from fallline.cli.app import app
-from fallline.cores import usable_cores
 from fallline.errors import ConfigError, RunError
+from fallline.machine import usable_cores
 from fallline.records import Record
 from fallline.sweep import slots
 from fallline.sweep.backend import Event, Reported, Task

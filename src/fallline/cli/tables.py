@@ -144,18 +144,14 @@ def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
             seen=f"{folder} does not exist, or is no folder",
             next="name it with --out, or train something first: fallline train --data digits",
         )
-    found = sorted(path.parent for path in folder.glob("*/config.json"))
-    lines = [_run_line(RunFolder(path)) for path in found]
+    lines = [_run_line(run) for run in RunFolder.all_in(folder)]
     columns = ("run", "started", "data", "optimizer", "status", "val", "test", "steps")
     return columns, lines or [(f"no run in {folder}", *[""] * (len(columns) - 1))]
 
 
 def _run_line(run: RunFolder) -> tuple[str, ...]:
     try:
-        config, around, outcome = run.read_config(), run.read_environment(), run.read_outcome()
-        data = around.get("data", {}).get("name") or config["data"]["name"]
-        started = str(around.get("started", ""))[:16].replace("T", " ")
-        facts = (started, data, config["optim"]["name"])
+        facts, outcome = _about(run), run.read_outcome()
     except (RunError, KeyError, TypeError, AttributeError):
         return run.path.name, "", "", "", "unreadable", "", "", ""
     if outcome is None:
@@ -163,3 +159,13 @@ def _run_line(run: RunFolder) -> tuple[str, ...]:
     scores = (outcome.val_accuracy, outcome.test_accuracy)
     percent = ("" if score is None else f"{score:.2%}" for score in scores)
     return run.path.name, *facts, outcome.status, *percent, str(outcome.steps)
+
+
+def _about(run: RunFolder) -> tuple[str, str, str]:
+    """When it was started, its data, its optimizer; of a script only that it is one."""
+    if run.program.is_file():
+        return "", "", "a script's own"
+    config, around = run.read_config(), run.read_environment()
+    data = around.get("data", {}).get("name") or config["data"]["name"]
+    started = str(around.get("started", ""))[:16].replace("T", " ")
+    return started, data, config["optim"]["name"]

@@ -52,8 +52,8 @@ MATTERS = (
 
 
 def circumstances_of(folders: Iterable[RunFolder]) -> Circumstances:
-    """What the environments of run folders say; nothing without any."""
-    told = [folder.read_environment() for folder in folders]
+    """What the environments of run folders say; one that failed at its very start has none."""
+    told = [folder.read_environment() for folder in folders if folder.environment.is_file()]
     if not told:
         return Circumstances()
     seen: dict[str, tuple[Any, ...]] = {

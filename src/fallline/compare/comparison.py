@@ -82,7 +82,11 @@ def comparison_of(path: str | Path) -> Comparison:
         plan=evidence.plan,
         circumstances=circumstances,
         workloads=workloads,
-        warnings=(*circumstances.warnings, *_looks(evidence.plan)),
+        warnings=(
+            *circumstances.warnings,
+            *_looks(evidence.plan),
+            *_flattery(workloads),
+        ),
         profiles=_profiles(workloads) if len(workloads) > 1 else (),
     )
 
@@ -93,6 +97,20 @@ def _looks(plan: Plan) -> Iterator[str]:
         yield (
             f"seeds were added after a look at the results ({counts}, then {len(plan.seeds)}): "
             "each further look adds to the 5 % of false winners"
+        )
+    if plan.joined:
+        yield (
+            f"{', '.join(plan.joined)} joined after a look at the results of the others: "
+            "who adds optimizers until one wins finds one by chance"
+        )
+
+
+def _flattery(workloads: Sequence[Workload]) -> Iterator[str]:
+    """Where there is no test split, the judge of the ranking made the choices too."""
+    if any(w.scoring.split == "val" and any(s.score for s in w.standings) for w in workloads):
+        yield (
+            "there is no test split, so the ranking is on the very val images that chose the "
+            "configurations: scores come out too high, most where many configurations were close"
         )
 
 

@@ -96,6 +96,7 @@ class Plan:
         targets: accuracies (fractions) to time the way to; empty: chosen from what was reached.
         base_settings: what the base sets, by dotted key: presets change, comparisons stay.
         looks: numbers of seeds that results were seen with before more were added.
+        joined: optimizers that were added after a look at the results of the others.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Plan:
     targets: tuple[float, ...] = ()
     base_settings: Mapping[str, Any] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
+    joined: tuple[str, ...] = ()
 
     @property
     def configs(self) -> int:

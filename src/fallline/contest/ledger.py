@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
-from fallline.compare.evidence import PLAN
+from fallline.compare.evidence import PLAN, Evidence
 from fallline.compare.plan import Contestant, Plan
 from fallline.errors import RunError
 from fallline.storage import names_in, write_atomically
@@ -57,27 +57,33 @@ def _settled(path: Path, wanted: Plan) -> Plan:
             )
         write_atomically(file, wanted.to_json())
         return wanted
-    plan = extended(Plan.from_json(file.read_bytes()), wanted)
+    folders = Evidence.read(path).folders
+    seen = any(phase == "repeat" for _, _, phase, _, _ in folders)  # test, by whoever wants to
+    plan = extended(Plan.from_json(file.read_bytes()), wanted, seen=seen)
     write_atomically(file, plan.to_json())
     return plan
 
 
-def extended(before: Plan, wanted: Plan) -> Plan:
+def extended(before: Plan, wanted: Plan, *, seen: bool = True) -> Plan:
     """`wanted`, where it goes on with `before`: the same, or with more seeds or optimizers.
 
-    Seeds that were added after a look at the results stay on record as `looks`. Raises RunError.
+    What was added after results could be `seen` stays on record: seeds as `looks`, optimizers as
+    `joined`. Raises RunError.
     """
-    looks = before.looks
-    if len(wanted.seeds) > len(before.seeds):
-        looks = (*looks, len(before.seeds))
     known = {c.optimizer: c for c in before.contestants}
+    looks, joined = before.looks, before.joined
+    if seen and len(wanted.seeds) > len(before.seeds):
+        looks = (*looks, len(before.seeds))
+    if seen:
+        new = (c.optimizer for c in wanted.contestants if c.optimizer not in known)
+        joined = (*joined, *new)
     same = {
         "base_settings": before.base_settings in ({}, wanted.base_settings),
         "seeds": wanted.seeds[: len(before.seeds)] == before.seeds,
         "contestants": all(_keeps(known, c) for c in wanted.contestants)
         and set(known) <= {c.optimizer for c in wanted.contestants},
     }
-    free = {"command", "looks"}
+    free = {"command", "looks", "joined"}
     differs = [
         f.name
         for f in fields(Plan)
@@ -91,7 +97,7 @@ def extended(before: Plan, wanted: Plan) -> Plan:
             allowed="the same again goes on with it; more seeds or more optimizers extend it",
             next="choose another --name",
         )
-    return replace(wanted, looks=looks)
+    return replace(wanted, looks=looks, joined=joined)
 
 
 def _keeps(known: dict[str, Contestant], wanted: Contestant) -> bool:

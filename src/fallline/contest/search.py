@@ -8,10 +8,11 @@ from itertools import zip_longest
 
 from fallline.compare.evidence import Training, chosen, training_of
 from fallline.compare.plan import Contestant
+from fallline.contest.casualty import bury
 from fallline.contest.pace import STEPS, Pace, pace_of
 from fallline.contest.tasks import Slate, TaskMaker
 from fallline.records import Record, RunFolder
-from fallline.sweep.backend import Task
+from fallline.sweep.backend import Ended, Task
 from fallline.sweep.coordinator import Result
 
 Pair = tuple[str, Contestant]
@@ -24,7 +25,8 @@ class ContestSearch:
     It keeps nothing of its own: what has ended is read from the run folders, so the same plan goes
     on after any kill. Optimizers take turns, so that what changes on the machine hits all alike.
     What failed (a full disk, an error) gets another try in the session that goes on; once all has
-    ended, all stays as it is.
+    ended, all stays as it is. A configuration does so too from the first repeat on, which has
+    touched test: no later success may change what was chosen.
 
     Attributes:
         plan: what is compared.
@@ -38,9 +40,7 @@ class ContestSearch:
         self._again: frozenset[str] = frozenset()
         self.curves: dict[str, list[float]] = {}
         if self.left():
-            slates = [
-                s for pair in self.pairs for s in (*self.tuning(pair), *self.repeating(pair))
-            ]
+            slates = [slate for pair in self.pairs for slate in self._open_to_change(pair)]
             self._again = frozenset(s.key for s in slates if self.training(s).status == "failed")
 
     @property
@@ -74,7 +74,9 @@ class ContestSearch:
             self.curves[task.key].append(value)
 
     def tell(self, task: Task, result: Result) -> None:
-        """Forgets what was known of the training: its folder tells it now."""
+        """Forgets what was known of the training: its folder tells it now, in any case."""
+        if not isinstance(result, Ended):
+            bury(task, result)
         self._trainings.pop(task.key, None)
         self._again -= {task.key}
         self.curves.pop(task.key, None)
@@ -120,6 +122,12 @@ class ContestSearch:
         if best is None:
             return []
         return [Slate("repeat", *pair, best, seed) for seed in self.plan.seeds]
+
+    def _open_to_change(self, pair: Pair) -> list[Slate]:
+        repeating = self.repeating(pair)
+        if any(self.training(slate).folder for slate in repeating):
+            return repeating
+        return [*self.tuning(pair), *repeating]
 
     def left(self) -> int:
         """How many trainings have to end yet; an optimizer that never trained is not repeated."""

@@ -27,9 +27,9 @@ from typing import IO, Any
 import numpy as np
 
 import fallline
-from fallline.cores import usable_cores
 from fallline.data.decode import Chunk, File, Plan, Refuted, decode
 from fallline.errors import DataError
+from fallline.machine import usable_cores
 
 ALONE_SECONDS = 0.5  # about what starting a process costs: a small set needs none
 MOST_WORKERS = 16  # the process that reads the archive and writes the cache keeps up with no more

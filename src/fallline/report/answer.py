@@ -60,6 +60,7 @@ def _of_run(run: Run, metric: Metric) -> Answer:
 def _run_sentence(run: Run, judged: Metric) -> str:
     value, images = judged.of(run), run.images_scored(judged.split)
     who = f"{run.settings.get('model.name')} trained by {run.settings.get('optim.name')}"
+    who = run.name if run.program else who
     if value is None:
         return f"{who}: no score yet, the run is {run.state} ({run.reason})."
     ended = "" if run.state == "completed" else f" when it was {run.state}"
@@ -149,7 +150,10 @@ def _next_best(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
     ahead = rival.behind
     name, by = rival.configuration.described, wording.gap(metric, ahead.value)
     if ahead.low is None or ahead.high is None:
-        told.append(f"The next, {name}, is {by} behind: one run each cannot tell that from noise.")
+        side = "behind" if ahead.value >= 0 else "ahead, on fewer seeds"
+        told.append(
+            f"The next, {name}, is {by} {side}: without two seeds in common, that may be noise."
+        )
     elif rival.is_behind:
         told.append(f"It beats the next, {name}, by {by} ({_ends(metric, ahead)}).")
     elif ahead.low > 0:
@@ -182,7 +186,7 @@ def _flattery(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
     if first.test is not None:
         test = Metric("test/accuracy")
         return [f"{chosen}; on test it reaches {wording.plus_minus(test, first.test)}."]
-    return [f"{chosen}; test was not touched."]
+    return [f"{chosen}; test was not touched." if metric.is_ours else f"{chosen}."]
 
 
 def _not_completed(source: Source) -> list[str]:

@@ -70,7 +70,7 @@ def _answer(comparison: Comparison) -> Answer:
         f"tried on val, the best repeated on {wording.count(len(plan.seeds), 'fresh seed')}, each "
         f"training with {plan.budget}. Another base, budget or data set may rank them otherwise."
     )
-    doubts += comparison.warnings
+    doubts += [f"{warning[0].upper()}{warning[1:]}." for warning in comparison.warnings]
     trainings = [
         t for w in comparison.workloads for s in w.standings for t in (*s.trials, *s.repeats)
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fallline.compare.estimate import order
 from fallline.config import SHORT_NAMES
 from fallline.report.estimate import Estimate, over_images, over_seeds
 from fallline.report.metric import Metric
@@ -79,7 +81,7 @@ def is_number(value: Any) -> bool:
 
 def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
     """The dotted keys that were chosen differently: a sweep's parameters, else the configs'."""
-    readable = [run for run in runs if run.config]
+    readable = [run for run in runs if run.settings]
     trials = [run.trial.parameters for run in readable if run.trial]
     maps = trials if trials and len(trials) == len(readable) else [r.settings for r in readable]
     keys = dict.fromkeys(key for settings in maps for key in settings)
@@ -92,18 +94,32 @@ def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def ranking(runs: Sequence[Run], metric: Metric) -> tuple[Configuration, ...]:
-    """The configurations, best first; those of which a run did not complete come last."""
+    """The configurations, best first; those of which a run did not complete come last.
+
+    A sweep races seeds: of its trials, those that ran more come first, as in its own result.
+    """
     varied = varied_settings(runs)
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        if run.config:
+        if run.settings:
             groups.setdefault(_key(run), []).append(run)
     found = [_configuration(group, varied, metric) for group in groups.values()]
-    return tuple(
-        sorted(
-            found, key=lambda c: (not c.sound, metric.order(c.value.value if c.value else None))
-        )
-    )
+    is_raced = raced(found)
+    return tuple(sorted(found, key=lambda c: _order(c, metric, is_raced=is_raced)))
+
+
+def raced(configurations: Sequence[Configuration]) -> bool:
+    """Whether these are trials of a sweep, some of which ran more seeds than others."""
+    counts = {len(c.runs) for c in configurations if c.sound}
+    return len(counts) > 1 and all(c.runs[0].trial for c in configurations)
+
+
+def _order(configuration: Configuration, metric: Metric, *, is_raced: bool) -> tuple[Any, ...]:
+    if configuration.value is None:
+        return (True, math.inf)
+    n = len(configuration.runs) if is_raced and configuration.sound else 0
+    mean = configuration.value.value
+    return (not configuration.sound, *order(mean, n, maximize=metric.goal == "maximize"))
 
 
 def _key(run: Run) -> str:

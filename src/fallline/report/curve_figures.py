@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from fallline.report.configuration import Configuration
@@ -22,6 +23,21 @@ from fallline.report.metric import Metric
 from fallline.report.run import Run
 
 ACCURACY, LOSS = Metric("val/accuracy"), Metric("val/loss", "minimize")
+
+
+@dataclass(frozen=True)
+class View:
+    """What configurations are drawn by: its word, the series, the title of its axis."""
+
+    name: str
+    metric: Metric
+    title: str
+
+
+OURS: Final = (
+    View("accuracy", ACCURACY, "accuracy, held out"),
+    View("loss", LOSS, "loss, held out"),
+)
 AXES: Final[tuple[Axis, Axis]] = ("steps", "seconds")
 AXIS_TITLES: Final = {"steps": "steps", "seconds": "training seconds"}
 MOST_COLOURED: Final = 6  # configurations; the rest is a grey background
@@ -34,14 +50,27 @@ def run_figures(run: Run) -> tuple[Figure, ...]:
     return tuple(_run_figure(run, axis) for axis in AXES)
 
 
-def ranked_figures(ranked: Sequence[Configuration]) -> tuple[Figure, ...]:
-    """The best configurations in colours with bands, all others in grey."""
+def ranked_figures(ranked: Sequence[Configuration], metric: Metric) -> tuple[Figure, ...]:
+    """The best configurations in colours with bands, all others in grey.
+
+    Of runs of ours accuracy and loss, of a script's the `metric`, which is all that is known.
+    """
+    shown = OURS if metric.is_ours else (View("metric", metric, metric.words),)
     best, others = ranked[:MOST_COLOURED], ranked[MOST_COLOURED:MOST_FAINT]
     repeated = any(len(configuration.runs) > 1 for configuration in best)
     band = " Bands are 95 % intervals of the mean over seeds." if repeated else ""
     rest = f" The other {len(others):,} are grey." if others else ""
-    caption = f"The {len(best)} best, in order.{rest}{band}"
-    return tuple(_ranked_figure(best, others, axis, caption) for axis in AXES)
+    caption = f"The {len(best)} best, in order.{rest}{band}" if len(ranked) > 1 else ""
+    return tuple(
+        Figure(
+            f"curves-{axis}",
+            f"Over {AXIS_TITLES[axis]}",
+            caption,
+            {view.name: _ranked_view(best, others, axis, view) for view in shown},
+            height=400,
+        )
+        for axis in AXES
+    )
 
 
 def _run_figure(run: Run, axis: Axis) -> Figure:
@@ -68,17 +97,14 @@ def _run_figure(run: Run, axis: Axis) -> Figure:
     return Figure(f"curves-{axis}", f"Over {AXIS_TITLES[axis]}", "", views)
 
 
-def _ranked_figure(
-    best: Sequence[Configuration], others: Sequence[Configuration], axis: Axis, caption: str
-) -> Figure:
-    views = {}
-    for word, metric in (("accuracy", ACCURACY), ("loss", LOSS)):
-        curves = [mean_curve(configuration, metric.name, axis) for configuration in best]
-        view = curve_view(curves, axis, metric, f"{word}, held out")
-        view["data"] = _background(others, axis, metric) + view["data"]
-        view["layout"]["showlegend"] = True
-        views[word] = view
-    return Figure(f"curves-{axis}", f"Over {AXIS_TITLES[axis]}", caption, views, height=400)
+def _ranked_view(
+    best: Sequence[Configuration], others: Sequence[Configuration], axis: Axis, view: View
+) -> Plain:
+    curves = [mean_curve(configuration, view.metric.name, axis) for configuration in best]
+    drawn = curve_view(curves, axis, view.metric, view.title)
+    drawn["data"] = _background(others, axis, view.metric) + drawn["data"]
+    drawn["layout"]["showlegend"] = True
+    return drawn
 
 
 def curve_view(curves: Sequence[Curve], axis: Axis, metric: Metric, title: str) -> Plain:

@@ -122,7 +122,10 @@ def _ranking(ranked: tuple[Configuration, ...], metric: Metric) -> list[Section]
 def _curves(source: Source, ranked: tuple[Configuration, ...]) -> list[Section]:
     if not ranked:
         return []
-    figures = run_figures(source.runs[0]) if source.kind == "run" else ranked_figures(ranked)
+    if source.kind == "run" and source.metric.is_ours:
+        figures = run_figures(source.runs[0])
+    else:
+        figures = ranked_figures(ranked, source.metric)
     return [Section("curves", "Curves", (figures,))]
 
 

@@ -60,13 +60,13 @@ def lead(
 ) -> Estimate | None:
     """How far `one` lies above `other`, seed against seed; values are by seed.
 
-    Without two seeds in common the difference of the means stands there, without an interval.
+    Without two seeds in common there is no interval; without one, it is of the means.
     """
     shared = [seed for seed in one if seed in other]
-    if len(shared) > 1:
+    if shared:
         apart = [one[seed] - other[seed] for seed in shared]
         return over_seeds(apart, resolution=resolution * math.sqrt(2))  # two values are rounded
     if not one or not other:
         return None
     gap = math.fsum(one.values()) / len(one) - math.fsum(other.values()) / len(other)
-    return Estimate(gap, None, None, len(shared), "nothing")
+    return Estimate(gap, None, None, 0, "nothing")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fallline.report import wording
-from fallline.report.configuration import short
+from fallline.report.configuration import raced, short
 from fallline.report.effects import Effects
 from fallline.report.metric import Metric
 from fallline.report.standing import Standing
@@ -26,21 +26,27 @@ def ranking_grid(standings: Sequence[Standing], metric: Metric) -> Grid:
     for standing in standings[:MOST_STANDINGS]:
         configuration, behind = standing.configuration, standing.behind
         remark = standing.chosen if configuration.runs[0].trial else ""
-        gap = None if behind is None else wording.gap(metric, behind.value)
         row = [
             number(standing.place),
             word(configuration.title, remark),
             measured(metric, configuration.value),
             number(len(configuration.runs)),
-            number(behind.value if behind else None, gap),
+            number(behind.value, _behind(metric, behind.value)) if behind else number(None),
             word(standing.verdict),
         ]
         row += [measured(TEST, configuration.test)] * has_test
         row += [number(configuration.seconds, wording.duration(configuration.seconds))]
         rows.append(tuple(row))
     rest = len(standings) - len(rows)
-    note = f"{rest:,} more are among the runs below." if rest else ""
-    return Grid("ranking", "", columns(*titles), tuple(rows), note)
+    notes = ["Whoever ran more seeds comes first: the race left the others behind."]
+    notes = notes if raced([s.configuration for s in standings]) else []
+    notes += [f"{rest:,} more are among the runs below."] if rest else []
+    return Grid("ranking", "", columns(*titles), tuple(rows), " ".join(notes))
+
+
+def _behind(metric: Metric, value: float) -> str:
+    """One that ran fewer seeds may have the better mean."""
+    return ("−" if value < 0 else "") + wording.gap(metric, value)
 
 
 def sensitivity_grid(effects: Effects) -> Grid:

@@ -12,22 +12,27 @@ from fallline.report.run import Run
 
 @dataclass(frozen=True)
 class Metric:
-    """A series of the records. Accuracies are fractions, written in percent."""
+    """A series of the records. Accuracies are fractions, written in percent.
+
+    One that `is_ours` was measured by us; of one of somebody's script the name alone is known.
+    """
 
     name: str = "val/accuracy"
     goal: Literal["maximize", "minimize"] = "maximize"
+    is_ours: bool = True
 
     @classmethod
-    def of_sweep(cls, plain: Mapping[str, Any]) -> Metric:
-        """The metric a sweep file asks for; W&B's default goal is to minimize."""
-        name = str(plain.get("name") or cls.name).replace("val_", "val/").replace("test_", "test/")
+    def of_sweep(cls, plain: Mapping[str, Any], *, is_ours: bool = True) -> Metric:
+        """The metric that sweep.json names; W&B's default goal is to minimize."""
+        name = str(plain.get("name") or cls.name)
         default = "maximize" if "accuracy" in name else "minimize"
-        return cls(name, "minimize" if plain.get("goal", default) == "minimize" else "maximize")
+        goal = plain.get("goal", default)
+        return cls(name, "minimize" if goal == "minimize" else "maximize", is_ours)
 
     @property
     def is_share(self) -> bool:
-        """Whether it counts right answers."""
-        return "accuracy" in self.name
+        """Whether it counts right answers; a script's accuracy may be in percent already."""
+        return self.is_ours and "accuracy" in self.name
 
     @property
     def split(self) -> str:
@@ -37,7 +42,7 @@ class Metric:
     @property
     def words(self) -> str:
         """The metric as a person reads it: accuracy on val."""
-        split, _, quantity = self.name.partition("/")
+        split, _, quantity = self.name.partition("/") if self.is_ours else (self.name, "", "")
         return f"{quantity.replace('_', ' ')} on {split}" if quantity else self.name
 
     @property

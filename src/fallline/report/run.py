@@ -39,11 +39,12 @@ class Run:
         path: the folder, as it was given.
         state: how the run ended; `unfinished` has no outcome yet, `unreadable` could not be read.
         reason: why it ended so, or why it cannot be read.
-        config: the complete config, nested.
+        config: the complete config, nested; empty for somebody's own script.
         environment: what it ran on.
         outcome: scores of the end; None for one that has not ended.
         epochs: the records of epochs, in order, and last that of the score on test.
         trial: its place in a sweep, if it has one.
+        program: the command line of somebody's own script; empty for a training of ours.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Run:
     outcome: Outcome | None
     epochs: tuple[Record, ...]
     trial: Trial | None
+    program: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -68,7 +70,9 @@ class Run:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        """Every setting by its dotted key."""
+        """Every setting by its dotted key; of a script, those that were given to it."""
+        if self.program and self.trial:
+            return self.trial.parameters
         return flat(self.config)
 
     @cached_property
@@ -124,15 +128,17 @@ def batch_records(run: Run) -> list[Record]:
 def _read(folder: RunFolder) -> Run:
     outcome = folder.read_outcome()
     environment = folder.read_environment() if folder.environment.is_file() else {}
+    program = folder.read_program()["command"] if folder.program.is_file() else ()
     return Run(
         path=folder.path,
         state=outcome.status if outcome else "unfinished",
         reason=outcome.reason if outcome else "there is no outcome yet",
-        config=folder.read_config(),
+        config={} if program else folder.read_config(),
         environment=environment,
         outcome=outcome,
         epochs=_epochs(folder),
         trial=_trial(folder),
+        program=tuple(map(str, program)),
     )
 
 

@@ -55,7 +55,9 @@ def run_table(runs: Sequence[Run], varied: Sequence[str], metric: Metric) -> Run
 
 
 def repeat_command(run: Run) -> str:
-    """The command that trains the same again, from the run's complete config."""
+    """The command that trains the same again: from the run's complete config, or a script's."""
+    if run.program:
+        return shlex.join(run.program)
     return f"fallline train --config {shlex.quote(str(run.path / 'config.json'))}"
 
 
@@ -84,7 +86,7 @@ def _columns(
 
 def _common(runs: Sequence[Run]) -> dict[str, str]:
     """The settings that all readable runs have alike."""
-    told = [_written(run).items() for run in runs if run.config]
+    told = [_written(run).items() for run in runs if run.settings]
     return dict(sorted(set(told[0]).intersection(*told[1:]))) if told else {}
 
 

@@ -12,6 +12,7 @@ from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
 from fallline.compare.evidence import PLAN
 from fallline.data.imageset import Progress
 from fallline.errors import RunError
+from fallline.records import RunFolder
 from fallline.report.metric import Metric
 from fallline.report.run import Run, read_run
 
@@ -53,7 +54,9 @@ def read_source(paths: Sequence[Path], progress: Progress) -> Source:
         runs.append(read_run(folder))
         progress("reading runs", done, len(folders))
     facts = _sweep(paths[0]) if len(paths) == 1 else {}
-    metric = Metric.of_sweep(facts.get("metric") or {}) if facts else Metric()
+    searched = facts or _sweep(folders[0].parent)
+    is_ours = not any(run.program for run in runs)
+    metric = Metric.of_sweep(searched.get("metric") or {}, is_ours=is_ours)
     kind: Kind = "sweep" if facts else "run" if len(runs) == 1 else "runs"
     kind = "comparison" if compared else kind
     name = str(facts.get("name") or paths[0].resolve().name)
@@ -62,17 +65,17 @@ def read_source(paths: Sequence[Path], progress: Progress) -> Source:
 
 def run_folders(path: Path) -> list[Path]:
     """The run folder `path` is, or those directly in it. Raises RunError if there is none."""
-    if (path / "config.json").is_file():
+    if RunFolder(path).is_run:
         return [path]
-    found = sorted(config.parent for config in path.glob("*/config.json"))
+    found = [folder.path for folder in RunFolder.all_in(path)]
     if found:
         return found
-    deeper = sorted({config.parent.parent for config in path.glob("*/*/config.json")})
+    deeper = next((inner for inner in sorted(path.glob("*/")) if RunFolder.all_in(inner)), None)
     raise RunError(
         "there is no run to report on",
         seen=f"{path} holds no run folder" if path.exists() else f"{path} does not exist",
         allowed="a run folder, a sweep, a comparison, or a folder of runs",
-        next=f"did you mean {deeper[0]}?" if deeper else "see the runs with: fallline list runs",
+        next=f"did you mean {deeper}?" if deeper else "see the runs with: fallline list runs",
     )
 
 

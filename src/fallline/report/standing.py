@@ -92,13 +92,15 @@ def _standing(
     ours, theirs = _by_seed(first, metric), _by_seed(configuration, metric)
     behind = estimate.lead(ours, theirs, resolution=metric.resolution(first.runs[0]))
     is_behind = is_beaten and behind is not None and behind.value > 0
-    return Standing(place, configuration, behind, BEHIND if is_behind else _open(behind, theirs))
+    return Standing(
+        place, configuration, behind, BEHIND if is_behind else _open(behind, ours, theirs)
+    )
 
 
-def _open(behind: Estimate | None, values: Mapping[int, float]) -> str:
+def _open(behind: Estimate | None, ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
     """Why it cannot be told from the first."""
     if behind is None:
         return "no value"
     if behind.half is None:
-        return "one run each" if len(values) == 1 else "no two seeds in common"
+        return "one run each" if len(ours) == len(theirs) == 1 else "no two seeds in common"
     return "cannot be told apart"

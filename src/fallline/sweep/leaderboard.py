@@ -13,8 +13,7 @@ from rich.text import Text
 
 from fallline.sweep.coordinator import Began, News, Note, Over
 from fallline.sweep.results import Result
-from fallline.sweep.scene import Scene
-from fallline.sweep.standings import Standings
+from fallline.sweep.scene import Scene, Standings
 from fallline.sweep.wording import header, number, settings, sparkline, summary, worth
 from fallline.track.terminal import SECONDS_BETWEEN_DRAWINGS, clean
 from fallline.track.wording import clock
@@ -75,7 +74,7 @@ def drawn(scene: Scene, running: Mapping[str, int], height: int) -> Group:
     """
     now = scene.standings()
     best = max(1, min(BEST, height - 7 - len(running) - min(STOPPED, len(now.stopped))))
-    progress = Text(f"\n{_progress(now)}", style="bold")
+    progress = Text(f"\n{_progress(scene, now)}", style="bold")
     stopped = [_stopped(now)] if now.stopped else []
     return Group(progress, _best(scene, now, best), _running(scene, running), *stopped)
 
@@ -116,9 +115,10 @@ def _grid(*titles: str) -> Table:
     return grid
 
 
-def _progress(now: Standings) -> str:
+def _progress(scene: Scene, now: Standings) -> str:
     """How many are done, how long it has taken, how long it may take."""
     of = f" of {now.cap:,}" if now.cap is not None else ""
-    rest = f", {clock(now.seconds_left)} left" if now.seconds_left is not None else ""
+    most = "at most " if scene.file.extension.seeds > 1 else ""  # rounds of seeds may be smaller
+    rest = f", {most}{clock(now.seconds_left)} left" if now.seconds_left is not None else ""
     budget = f", budget left: {', '.join(now.left)}" if now.left else ""
     return f"{now.ended:,}{of} configurations done, {clock(now.seconds)}{rest}{budget}"

@@ -9,13 +9,14 @@ import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from fallline.errors import Status
 from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.sweep.backend import Ended, Failed, Program, Report, Task
-from fallline.track.wandb_file import messages, rows
+from fallline.track.wandb_file import HEADER, messages_after, rows
 from fallline.training.signals import StopRequest, stop_on_signals
 
 SECONDS_BETWEEN_LOOKS: Final = 0.2
@@ -39,8 +40,9 @@ def run_program(task: Task, program: Program, report: Report) -> Ended | Failed:
         return Ended(task.key, done)
     shutil.rmtree(folder.path, ignore_errors=True)
     folder.path.mkdir(parents=True)
-    about = {**task.trial, "command": list(program.argv)}
-    write_atomically(folder.trial, json.dumps(about, indent=2) + "\n")
+    write_atomically(folder.trial, json.dumps(task.trial, indent=2) + "\n")
+    about = {"command": list(program.argv)}
+    write_atomically(folder.program, json.dumps(about, indent=2) + "\n")  # now it is a run
     with stop_on_signals() as stopping:
         return _Process(task, program, folder, report).end(stopping)
 
@@ -54,6 +56,7 @@ class _Process:
     folder: RunFolder
     report: Report
     _told: int = 0
+    _read: dict[Path, int] = field(default_factory=dict)  # how far each file was read, in bytes
     _began: float = field(default_factory=time.monotonic)
 
     def end(self, stopping: StopRequest) -> Ended | Failed:
@@ -93,7 +96,7 @@ class _Process:
         return None
 
     def _report_new(self) -> str | None:
-        for row in self._rows()[self._told :]:
+        for row in self._new_rows():
             self._told += 1
             plain = {k: v for k, v in row.items() if isinstance(v, int | float | str)}
             values = {k: v for k, v in plain.items() if k not in OWN}
@@ -105,12 +108,16 @@ class _Process:
                 return reason
         return None
 
-    def _rows(self) -> list[dict[str, Any]]:
-        """Every logged row that holds the metric, of the newest of the program's W&B runs."""
+    def _new_rows(self) -> list[dict[str, Any]]:
+        """The newly logged rows that hold the metric, of the newest of the program's W&B runs."""
         files = sorted((self.folder.path / "wandb").glob("*run-*/run-*.wandb"))
         if not files or self.program.metric is None:
             return []
-        return [row for row in rows(messages(files[-1])) if self.program.metric in row]
+        found = list(messages_after(files[-1], self._read.get(files[-1], HEADER)))
+        if found:
+            self._read[files[-1]] = found[-1][0]
+        new = rows(message for _, message in found)
+        return [row for row in new if self.program.metric in row]
 
     def _environment(self) -> dict[str, str]:
         offline = {"WANDB_MODE": "offline", "WANDB_DIR": str(self.folder.path.resolve())}

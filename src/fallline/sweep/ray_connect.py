@@ -11,8 +11,8 @@ from importlib.metadata import version
 from threading import Timer
 from typing import Any, Final
 
-from fallline.cores import usable_cores
 from fallline.errors import ConfigError, MissingExtra, RunError
+from fallline.machine import usable_cores
 from fallline.track.terminal import tell
 
 SECONDS_TO_ANSWER: Final = 3.0

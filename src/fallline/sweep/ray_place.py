@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from fallline.cores import usable_cores
+from fallline.machine import usable_cores
 
 if TYPE_CHECKING:
     from fallline.sweep.ray import RayTasks

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from fallline.compare.estimate import order
 from fallline.sweep.seeds import Score, score
 
 TrialStatus = Literal[
@@ -109,6 +110,7 @@ class Result:
 
 def ranked(trials: tuple[Trial, ...], goal: Literal["minimize", "maximize"]) -> list[Trial]:
     """Completed trials, the best first: those that ran more seeds won the race so far."""
-    sign = -1.0 if goal == "maximize" else 1.0
+    maximize = goal == "maximize"
     scored = [(trial, trial.score) for trial in trials if trial.score is not None]
-    return [t for t, _ in sorted(scored, key=lambda pair: (-pair[1].n, sign * pair[1].mean))]
+    scored.sort(key=lambda pair: order(pair[1].mean, pair[1].n, maximize=maximize))
+    return [trial for trial, _ in scored]

@@ -84,12 +84,23 @@ class SweepSearch:
         self._waiting.append((number, 0))
 
     def judge(self, task: Task, record: Record) -> str | None:
-        """The rule's word; what is on record already was judged before."""
+        """The rule's word on the newest value; that of a lost life was perhaps not obeyed.
+
+        A program's first value after others is that of a new life, which forgets the one before.
+        """
         trial, value = self._trials[_number(task)], self._value(record)
-        known = any(epoch == record.epoch for epoch, _ in trial.curve)
-        if self._rule is None or _seed(task) > 0 or value is None or known:
+        if task.program is not None and record.epoch == 1 and trial.curve:
+            trial = self._put(trial, curve=())
+            if self._rule is not None:
+                self._rule.forget(trial.number)
+        if self._rule is None or _seed(task) > 0 or value is None:
             return None
-        return self._rule.report(trial.number, record.epoch, value)
+        newest = max((epoch for epoch, _ in trial.curve), default=0)
+        if record.epoch > newest:
+            self._rule.add(trial.number, record.epoch, value)
+        if record.epoch < newest:
+            return None
+        return self._rule.judge(trial.number, record.epoch, value)
 
     def keep(self, task: Task, record: Record) -> None:
         """The first seed's curve goes into the study, any seed's last value into the trial."""
@@ -233,8 +244,9 @@ class SweepSearch:
         value = record.values.get(self._objective.name)
         return value if isinstance(value, int | float) and math.isfinite(value) else None
 
-    def _put(self, trial: Trial, **changes: Any) -> None:
+    def _put(self, trial: Trial, **changes: Any) -> Trial:
         self._trials[trial.number] = replace(trial, **changes)
+        return self._trials[trial.number]
 
 
 def _judged(result: Ended | Failed | Lost) -> tuple[TrialStatus, str]:

@@ -43,6 +43,11 @@ def score(values: Iterable[float]) -> Score | None:
     return Score(mean, len(told), deviation, (mean - half, mean + half))
 
 
+def second_looks(trials: int) -> int:
+    """How many of the trials that completed one seed get a second."""
+    return min(trials, max(FEWEST, math.ceil(FIRST_LOOK * trials)))
+
+
 def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list[int]:
     """Which trials deserve one more seed, the best first.
 
@@ -62,7 +67,7 @@ def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list
     means = matrix.mean(1)
     order = np.argsort(-means, kind="stable")
     if matrix.shape[1] == 1:
-        kept = order[: max(FEWEST, math.ceil(FIRST_LOOK * len(trials)))]
+        kept = order[: second_looks(len(trials))]
     else:
         chance = _chance_of_such_a_gap(matrix, means.max() - means)
         kept = order[chance[order] > (1 - CONFIDENCE) / max(1, len(trials) - 1)]

@@ -16,6 +16,7 @@ from typing import Any, Final
 from fallline.errors import ConfigError, RunError
 from fallline.storage import names_in, write_atomically
 from fallline.sweep.backend import Place
+from fallline.sweep.boards import BOARDS
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
@@ -27,7 +28,6 @@ from fallline.sweep.scene import Scene
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
-from fallline.sweep.table import BOARDS
 from fallline.sweep.tasks import FOR_TRIALS
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
@@ -130,8 +130,7 @@ def _carry_out(
     meter = Meter(file.extension.budget, study.spent, study.keep_spent)
     device = "auto" if file.script else resolve(file.layers).config.train.device
     backend = place.open(folder, file.extension.per_device or 1, device)
-    before = sum(trial.status != "running" for trial in search.trials)
-    scene = Scene(folder.name, folder, file, search, meter, backend.slots, before)
+    scene = Scene(folder.name, folder, file, search, meter, backend.slots, search.trials)
     board = BOARDS[settled(show)].build(scene)
 
     def audience(news: News) -> None:

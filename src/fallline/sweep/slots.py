@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from fallline.cores import usable_cores
+from fallline.machine import free_memory, usable_cores
 from fallline.sweep.backend import Task
 
 WORKER_BYTES: Final = 1.0 * 2**30  # torch and a small network, with room
@@ -48,24 +48,10 @@ def plan(workers: int | Literal["auto"], per_device: int = 1, device: str = "aut
     gpus = _gpus() if device.startswith(("auto", "cuda")) else []
     if device.startswith("cuda:"):
         gpus = [gpu for i, gpu in enumerate(gpus) if i == int(device[5:])]
-    roomy = max(1, min(cores, int(_free_memory() / WORKER_BYTES)))
+    roomy = max(1, min(cores, int(free_memory() / WORKER_BYTES)))
     count = (len(gpus) * per_device or roomy) if workers == "auto" else workers
     threads = max(1, cores // count)
     return [Slot(threads, gpus[i % len(gpus)] if gpus else None) for i in range(count)]
-
-
-def _free_memory() -> float:
-    """Bytes; without a limit where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return float("inf") if not hasattr(os, "sysconf") else _physical_memory()
-    kib = {line.split(":")[0]: float(line.split()[1]) for line in lines}
-    return kib.get("MemAvailable", kib["MemTotal"]) * 1024
-
-
-def _physical_memory() -> float:
-    return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
 
 
 def _gpus() -> list[str]:

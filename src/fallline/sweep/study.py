@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any, Final
 
@@ -95,9 +96,12 @@ class Study:
             state = TrialState.FAIL
         self._storage.set_trial_state_values(trial, state, None if value is None else [value])
 
-    def would_prune(self, number: int, pruner: BasePruner) -> bool:
-        """What one of Optuna's pruners says of a trial's curve so far."""
-        return pruner.prune(self._study, self._storage.get_trial(self._ids[number]))
+    def would_prune(self, number: int, epoch: int, value: float, pruner: BasePruner) -> bool:
+        """What one of Optuna's pruners says of a trial's curve up to an epoch's value."""
+        trial = copy(self._storage.get_trial(self._ids[number]))
+        before = {step: v for step, v in trial.intermediate_values.items() if step < epoch}
+        trial.intermediate_values = {**before, epoch: value}
+        return pruner.prune(self._study, trial)
 
     @property
     def spent(self) -> dict[str, float]:

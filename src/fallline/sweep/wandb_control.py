@@ -116,7 +116,10 @@ class _Stops:
     def add(self, number: int, epoch: int, value: float) -> None:
         """W&B has it."""
 
-    def report(self, number: int, epoch: int, value: float) -> str | None:
+    def forget(self, number: int) -> None:
+        """W&B knows."""
+
+    def judge(self, number: int, epoch: int, value: float) -> str | None:
         """Whether W&B's early stopping, or somebody on its page, wants the run to end."""
         if self._agents.stops(self._kept.offers[number].run):
             return f"W&B asked to stop it, at epoch {epoch}"

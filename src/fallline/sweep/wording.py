@@ -12,7 +12,7 @@ from fallline.sweep.backend import Ended, Lost, Task
 from fallline.sweep.coordinator import Result as TaskResult
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Result, Trial
-from fallline.sweep.scene import Scene
+from fallline.sweep.scene import Scene, ended
 from fallline.sweep.seeds import Score
 from fallline.track.terminal import clean
 from fallline.track.wording import NOTHING, clock
@@ -25,7 +25,8 @@ SHOWN: Final = 5  # of the best in a summary
 def header(scene: Scene) -> list[str]:
     """The lines above a sweep: what is searched, how, and where it runs."""
     at_a_time = f"{scene.slots} training{'s' * (scene.slots != 1)} at a time"
-    done = f", {scene.before} trials are done already" * (scene.before > 0)
+    before = ended(scene.before)
+    done = f", {before} trials are done already" * (before > 0)
     return [
         f"sweep      {clean(scene.name)}",
         *described(scene.file),
@@ -76,7 +77,8 @@ def summary(scene: Scene, result: Result) -> list[str]:
     lines += [f"{'run':<9}  {result.best.path}"] if result.best else []
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
     lines += [f"{'next':<9}  {words}" for words in _what_goes_on(result)]
-    return [*lines, f"{'next':<9}  fallline board {shlex.quote(str(scene.folder))}"]
+    page = "report" if scene.file.script else "board"  # TensorBoard knows nothing of a script
+    return [*lines, f"{'next':<9}  fallline {page} {shlex.quote(str(scene.folder))}"]
 
 
 def _what_goes_on(result: Result) -> list[str]:

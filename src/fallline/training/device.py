@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from fallline.cores import usable_cores
 from fallline.errors import DeviceError
+from fallline.machine import usable_cores
 
 
 def pick_device(wanted: str) -> torch.device:

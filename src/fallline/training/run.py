@@ -129,7 +129,7 @@ def begin_or_resume(
         if outcome is not None and outcome.status in ENDED:
             _tell_again(folder, session.on_eval)
             return Run(folder, read_config(folder), outcome)
-        if folder.config.exists():
+        if folder.config.exists() and folder.environment.exists():
             return _go_on(folder, session)
         return _start(resolved, folder, trial, session)
 

@@ -1,14 +1,30 @@
-"""A sweep as text, for log files, pipes and programs: no control characters."""
+"""The ways to show a sweep while it runs: a leaderboard, lines, one line, JSON."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import Final, Protocol
 
+from fallline.registry import Table, load
 from fallline.sweep.coordinator import Evaluated, News, Note, Over
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
 from fallline.sweep.wording import ended_line, header, last_line, summary
 from fallline.track.terminal import say, tell
+
+
+class Board(Protocol):
+    """Shows a sweep while it runs."""
+
+    def __call__(self, news: News) -> None:
+        """Takes news."""
+
+    def finish(self, result: Result) -> None:
+        """The sweep has ended."""
+
+    def close(self) -> None:
+        """Gives the terminal back, whatever happened."""
 
 
 class LinesBoard:
@@ -79,3 +95,36 @@ class JsonBoard:
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A row. `target` points to a class that takes a Scene."""
+
+    name: str
+    summary: str
+    target: str
+
+    def build(self, scene: Scene) -> Board:
+        """The board of a sweep."""
+        board: Board = load(self.target)(scene)
+        return board
+
+
+BOARDS: Final = Table(
+    "way to show",
+    [
+        BoardRow(
+            "bar",
+            "a leaderboard that is redrawn; what a terminal gets",
+            "fallline.sweep.leaderboard:Leaderboard",
+        ),
+        BoardRow(
+            "lines",
+            "a line per training; what log files and pipes get",
+            "fallline.sweep.boards:LinesBoard",
+        ),
+        BoardRow("quiet", "the best in one line; --quiet", "fallline.sweep.boards:QuietBoard"),
+        BoardRow("json", "one JSON object per event; --json", "fallline.sweep.boards:JsonBoard"),
+    ],
+)
