@@ -350,9 +350,8 @@ def test_contenders_get_more_seeds_and_the_others_do_not(
     best = ranked(search.trials, "maximize")[0]
     assert best.score is not None
     assert best.score.n == 4
-    assert best.score.interval is not None
-    low, high = best.score.interval
-    assert low < best.score.mean < high
+    assert best.score.half is not None
+    assert best.as_plain()["interval"] == (best.score.low, best.score.high)
 
 
 @dataclass
