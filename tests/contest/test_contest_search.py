@@ -247,7 +247,7 @@ def test_every_board_shows_a_comparison_to_its_end(
     found.tell(task, Lost(task.key, "its node went"))
     board(Over(task, Lost(task.key, "its node went")))
     results = comparison_of(folder)
-    board.finish(results)
+    board.finish(results, folder / "report.html")
     board.close()
     printed = capsys.readouterr()
     assert "its node went" in (folder / task.key / "outcome.json").read_text()

@@ -25,6 +25,12 @@ def batches(run: RunFolder) -> list[dict[str, Any]]:
     return [record for record in run.read_metrics() if "train/batch_loss" in record]
 
 
+def test_the_results_and_the_page_lie_in_its_folder(whole: Whole) -> None:
+    folder, found = whole
+    assert Comparison.from_json((folder / "comparison.json").read_bytes()) == found
+    assert found.workloads[0].standings[0].optimizer in (folder / "report.html").read_text()
+
+
 def test_every_optimizer_gets_the_same_number_of_configurations(whole: Whole) -> None:
     tried = [run.read_trial()["optimizer"] for run in runs(whole, "tune")]
     assert {name: tried.count(name) for name in tried} == {"sgd": 3, "adam": 3, "sam": 3}

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from planted_comparison import Fate, plan, plant
 from test_numbers import cells
 
 from fallline.compare.comparison import Comparison, comparison_of
@@ -14,6 +15,7 @@ from fallline.errors import RunError
 from fallline.report.document import Document
 from fallline.report.files import document_at
 from fallline.report.methods import Methods
+from fallline.report.tables import csv_tables
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,16 @@ def test_the_answer_is_the_verdict_and_the_doubts_name_base_and_budget(
     doubts = " ".join(document.answer.doubts)
     for part in ("Base neutral", "3 configurations", "3 fresh seeds", "3 epochs"):
         assert part in doubts
+
+
+def test_over_two_models_the_headline_names_each_winner_once(comparison: Path) -> None:
+    sentence = document_at([comparison]).answer.sentence
+    won = {
+        workload.verdict.winner or "nobody": workload.name
+        for workload in comparison_of(comparison).workloads
+    }
+    assert sentence.count(" wins on ") == len(won)
+    assert all(f"{winner} wins on" in sentence for winner in won)
 
 
 def test_the_ranking_is_the_comparison_s(document: Document, results: Comparison) -> None:
@@ -92,17 +104,57 @@ def test_spaces_base_and_gradients_are_told(document: Document) -> None:
 
 def test_a_reader_s_order_is_kept(document: Document) -> None:
     names = [section.name for section in document.sections]
-    assert names == ["ranking", "curves", "tuning", "runs", "winner", "methods"]
+    assert names == ["ranking", "curves", "tuning", "settings", "runs", "winner", "methods"]
     assert len(document.table.rows) == 3 * (3 + 3)
+
+
+def test_every_configuration_is_a_line_that_leads_to_its_runs(document: Document) -> None:
+    (parallel,) = document.parallels
+    titles = [axis.title for axis in parallel.axes]
+    assert set(titles[:-1]) == {"optimizer", "lr", "weight_decay"}
+    assert titles[-1] == "accuracy on val, %"
+    assert len(parallel.lines) == 3 * 3
+    counts = sorted(len(line.folders) for line in parallel.lines)
+    assert counts == [1] * 6 + [1 + 3] * 3  # a chosen one with its repeats
+    folders = {folder for line in parallel.lines for folder in line.folders}
+    assert folders == {row.folder for row in document.table.rows}
+
+
+def planted_on_rates(
+    workload: str, optimizer: str, phase: str, trial: int, seed: int
+) -> Fate | None:
+    """Sgd is better the higher its rate, adam alike at all; sam has failed below one of them."""
+    if optimizer == "sam" and trial < 6:
+        return Fate((), status="failed")
+    level = {"sgd": 0.5 + trial / 50, "adam": 0.6 + (trial * 7 % 12) / 1000, "sam": 0.4}[optimizer]
+    return Fate((level / 2, level), test=level if phase == "repeat" else None)
+
+
+def test_each_optimizer_says_which_setting_mattered(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "planted", plan(configs=12), planted_on_rates)
+    document = document_at([folder])
+    weighed = {each.key: each for each in document.effects[""].importances}
+    assert weighed["optim.name"].is_clear
+    grid = document.grids["importance-by-optimizer"]
+    assert cells(grid, "optimizer") == ["sgd", "adam", "sam"]
+    assert cells(grid, "more than chance") == ["lr", "–", "lr"]
+    assert "importance" in csv_tables(document)
 
 
 def test_several_models_have_a_section_each_and_profiles_over_all(comparison: Path) -> None:
     document = document_at([comparison])
     names = [section.name for section in document.sections]
-    assert names == ["mlp", "convnet", "profiles", "runs", "winner", "methods"]
+    winners = ["winner-mlp", "winner-convnet"]
+    assert names == ["mlp", "convnet", "profiles", "runs", *winners, "methods"]
     figures = [figure.name for figure in document.figures]
     assert len(set(figures)) == len(figures)
     assert {"ranking-mlp", "ranking-convnet", "profile-0", "profile-1"} <= set(figures)
+    assert {"confusion-mlp", "confusion-convnet"} <= set(figures)
+    assert [parallel.name for parallel in document.parallels] == [
+        "parallel-mlp",
+        "parallel-convnet",
+    ]
+    assert {"classes-mlp", "confusion-convnet", "confusions-mlp"} <= set(csv_tables(document))
     assert len(document.answer.doubts) >= 3
 
 

@@ -20,10 +20,10 @@ from fallline.errors import RunError
 from fallline.predictions import Predictions
 from fallline.records import Record
 from fallline.report import wording
-from fallline.report.configuration import Configuration, ranking, varied_settings
+from fallline.report.configuration import ranking, varied_settings
 from fallline.report.document import Document
 from fallline.report.effects import effects_of
-from fallline.report.estimate import Estimate, lead, over_images, over_seeds
+from fallline.report.estimate import lead, over_images, over_seeds
 from fallline.report.files import document_at
 from fallline.report.importance import importances
 from fallline.report.methods import Methods
@@ -35,6 +35,7 @@ from fallline.report.sources import Source, read_source
 from fallline.report.standing import standings
 from fallline.report.table import Grid
 from fallline.report.tables import csv_tables
+from fallline.report.tried import Tried
 from fallline.sweep.results import Trial, ranked
 
 ACCURACY = Metric()
@@ -151,8 +152,7 @@ def test_a_run_cut_off_by_a_kill_is_unfinished(digits_run: Path, tmp_path: Path)
 
 
 def test_the_mistakes_are_the_images_the_run_was_wrong_on(digits_run: Path) -> None:
-    winner = report(digits_run).winner
-    assert winner is not None
+    winner = report(digits_run).winners[""]
     answers = Predictions.read(digits_run / "predictions.npz")
     assert winner.counts is not None
     assert winner.counts.sum() == len(answers.labels)
@@ -174,8 +174,7 @@ def test_a_run_without_readable_answers_has_no_winner_section(
 ) -> None:
     run = copy(digits_run, tmp_path / "run")
     (run / "mistakes.png").write_bytes(b"no picture")
-    winner = report(run).winner
-    assert winner is not None
+    winner = report(run).winners[""]
     assert {mistake.picture for mistake in winner.mistakes.shown} == {""}
     (run / "predictions.npz").write_bytes(b"PK")
     assert "winner" not in [section.name for section in report(run).sections]
@@ -250,32 +249,30 @@ def test_among_equals_with_five_seeds_hardly_any_is_called_behind() -> None:
     assert any_behind(0.3)
 
 
-def configurations(count: int, effect: float) -> list[Configuration]:
+def tried(count: int, effect: float) -> list[Tried]:
     """Rates and decays drawn at random; the rate shifts the score by `effect` a decade."""
     draw = random.Random(count)
     found = []
     for number in range(count):
         settings = {"optim.lr": 10 ** draw.uniform(-4, 0), "decay": draw.uniform(0, 1)}
         score = 0.5 + effect * np.log10(settings["optim.lr"]) + draw.gauss(0, 0.05)
-        run = Run(Path(str(number)), "completed", "", {"seed": 0}, {}, None, (), None)
-        value = Estimate(float(score), None, None, 1, "nothing")
-        found.append(Configuration(str(number), settings, (run,), value, None, True))
-    return sorted(found, key=lambda c: -c.value.value if c.value else 0)
+        found.append(Tried(str(number), "sgd", settings, float(score), True, ()))
+    return sorted(found, key=lambda one: -(one.value or 0))
 
 
 def test_a_planted_effect_is_found_and_none_where_there_is_none() -> None:
     keys = ("decay", "optim.lr")
-    planted = importances(configurations(60, effect=0.1), keys, ACCURACY)
+    planted = importances(tried(60, effect=0.1), keys, ACCURACY)
     assert planted[0].key == "optim.lr"
     assert planted[0].share > 0.5
     assert planted[0].is_clear
-    null = [importances(configurations(n, effect=0), keys, ACCURACY) for n in range(40, 90)]
+    null = [importances(tried(n, effect=0), keys, ACCURACY) for n in range(40, 90)]
     clear = sum(importance.is_clear for told in null for importance in told)
     assert clear / (2 * len(null)) < 0.12  # 0.05 is nominal
 
 
 def test_a_best_value_on_the_edge_of_what_was_tried_is_flagged() -> None:
-    effects = effects_of(configurations(40, effect=1.0), ("optim.lr", "decay"), ACCURACY)
+    effects = effects_of(tried(40, effect=1.0), ("optim.lr", "decay"), ACCURACY)
     assert effects is not None
     assert len(effects.edges) == 1
     assert effects.edges[0].startswith("The best lr")

@@ -133,7 +133,7 @@ def test_the_arrow_keys_keep_lines_of_the_parallel_coordinates_and_rows_of_the_t
     kept = [float(text.split()[0]) for text in column(browser, "accuracy on val")]
     assert 0 < len(kept) < 14
     assert min(kept) > 50
-    browser.find("#unbrush").click()
+    browser.find(".unbrush").click()
     assert len(column(browser, "run")) == 14
 
 
@@ -141,9 +141,29 @@ def test_dragging_along_an_axis_does_the_same(browser: Browser, sweep_page: Path
     browser.open(sweep_page)
     axis = browser.find(".parallel g:last-of-type .hit")
     actions = ActionChains(browser.driver, duration=20)
-    actions.move_to_element_with_offset(axis, 0, -165).click_and_hold()
+    actions.move_to_element_with_offset(axis, 0, -150).click_and_hold()
     actions.move_by_offset(0, 80).release().perform()
     assert 0 < len(column(browser, "run")) < 14
+
+
+def test_brushes_on_two_models_keep_the_runs_of_either(
+    browser: Browser, comparison_page: Path
+) -> None:
+    browser.open(comparison_page)
+    every = len(column(browser, "run"))
+    kept = []
+    for model in ("mlp", "convnet"):
+        end = browser.find(f"#parallel-{model} g:last-of-type .end")
+        for _ in range(4):
+            end.send_keys(Keys.PAGE_UP)
+        kept.append(set(column(browser, "run")))
+    assert kept[0] < kept[1]
+    assert len(kept[1]) < every
+    assert {name.split("-")[1] for name in kept[0]} == {"mlp"}
+    assert {name.split("-")[1] for name in kept[1]} == {"mlp", "convnet"}
+    for unbrush in ("#parallel-mlp .unbrush", "#parallel-convnet .unbrush"):
+        browser.find(unbrush).click()
+    assert len(column(browser, "run")) == every
 
 
 def test_hovering_tells_the_value(browser: Browser, sweep_page: Path) -> None:

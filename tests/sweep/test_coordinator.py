@@ -132,12 +132,22 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", PRUNERS.names)
 def test_every_pruner_judges_a_sweep(
-    small: dict[str, Any], open_search: OpenSearch, name: str
+    small: dict[str, Any], open_search: OpenSearch, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = {"name": name, **NEEDED.get(name, {})}
     search = open_search({**small, "fallline": {"pruner": chosen}})
+    storage, written = search._study._storage, list[tuple[int, int]]()
+
+    def write(trial: int, epoch: int, value: float) -> None:
+        written.append((trial, epoch))
+        to_storage(trial, epoch, value)
+
+    to_storage = storage.set_trial_intermediate_value
+    monkeypatch.setattr(storage, "set_trial_intermediate_value", write)
     ending, _ = run(search, Scripted(lambda number, seed: Plot([0.5, 0.4, 0.3, 0.2])))
     assert ending.kind == "finished"
+    assert sorted(written) == sorted(set(written))  # once each
+    assert len(written) == sum(len(trial.curve) for trial in search.trials)
     if name in ("patient", "threshold"):
         assert {trial.status for trial in search.trials} == {"pruned"}
 

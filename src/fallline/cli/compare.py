@@ -107,17 +107,8 @@ def compare(
         found = carry_out(wish, out=out, name=name, on=place, show=show)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    _write_page(out / found.plan.name)
     if not found.complete:
         raise typer.Exit(1)
-
-
-def _write_page(folder: Path) -> None:
-    """The page of the comparison, beside its comparison.json."""
-    from fallline.report.files import write_report
-    from fallline.track.terminal import tell
-
-    tell(f"page        {write_report([folder], show='quiet')}")
 
 
 def _words(text: str | None) -> list[str]:

@@ -57,6 +57,13 @@ class Sensitivity:
     within: int
     share: float
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest rate of those within."""
+        scored = sorted((value, rate) for rate, value in self.points if value is not None)
+        rates = [rate for _, rate in scored[-self.within :]]
+        return min(rates), max(rates)
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -95,13 +102,17 @@ def _weights(n: int) -> Array:
 
 
 def sensitivity_of(
-    key: str, rates: Sequence[float], values: Sequence[float | None]
+    key: str,
+    rates: Sequence[float],
+    values: Sequence[float | None],
+    *,
+    slack: float = ONE_POINT,
 ) -> Sensitivity | None:
-    """How many configurations come within a point of the best; None where none came to a value."""
+    """How many configurations come within `slack` of the best; None where none came to a value."""
     there = [value for value in values if value is not None]
     if not there:
         return None
-    within = sum(value >= max(there) - ONE_POINT for value in there)
+    within = sum(value >= max(there) - slack for value in there)
     points = sorted(zip(rates, values, strict=True), key=lambda point: point[0])
     return Sensitivity(key, tuple(points), within, within / len(points))
 

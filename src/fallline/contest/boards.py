@@ -32,8 +32,8 @@ class Board(Protocol):
     def __call__(self, news: News) -> None:
         """Takes news."""
 
-    def finish(self, found: Comparison) -> None:
-        """The comparison has ended, or was stopped."""
+    def finish(self, found: Comparison, page: Path | None) -> None:
+        """The comparison has ended, or was stopped and has no page."""
 
     def close(self) -> None:
         """Gives the terminal back, whatever happened."""
@@ -57,9 +57,9 @@ class LinesBoard:
             case Note(text):
                 tell(text)
 
-    def finish(self, found: Comparison) -> None:
+    def finish(self, found: Comparison, page: Path | None) -> None:
         """Prints the ranking."""
-        for line in summary(found, self._scene.folder):
+        for line in summary(found, self._scene.folder, page):
             say(line)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class QuietBoard:
         if isinstance(news, Note):
             tell(news.text)
 
-    def finish(self, found: Comparison) -> None:
+    def finish(self, found: Comparison, page: Path | None) -> None:
         """Prints the answer."""
         say(found.answer)
 
@@ -105,10 +105,11 @@ class JsonBoard:
             case Note(text):
                 tell(text)
 
-    def finish(self, found: Comparison) -> None:
+    def finish(self, found: Comparison, page: Path | None) -> None:
         """Prints the answer with `event: result`; all of it is in comparison.json."""
         path = str(self._scene.folder)
         told = {"answer": found.answer, "complete": found.complete, "path": path}
+        told |= {"page": str(page)} if page else {}
         say(json.dumps({"event": "result", **told}))
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group
@@ -51,10 +52,10 @@ class Race:
             self._drawn_at = time.monotonic()
             self._live.update(self.drawn(lanes_of(self._scene.search)), refresh=True)
 
-    def finish(self, found: Comparison) -> None:
+    def finish(self, found: Comparison, page: Path | None) -> None:
         """Takes the lanes away and prints the ranking."""
         self.close()
-        for line in summary(found, self._scene.folder):
+        for line in summary(found, self._scene.folder, page):
             self._console.print(Text(line), soft_wrap=True)
 
     def close(self) -> None:

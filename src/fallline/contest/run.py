@@ -21,6 +21,7 @@ from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
 from fallline.contest.wording import configuration_lines, plan_lines
 from fallline.errors import DataError
+from fallline.report.files import write_report
 from fallline.sweep.backend import Place
 from fallline.sweep.coordinator import Coordinator, Ending
 from fallline.sweep.local import Local
@@ -71,7 +72,8 @@ def run(
         on: where trainings run; default: this machine, as many at a time as it has room for.
         show: what to print: auto, bar, lines, quiet or json.
 
-    Returns the comparison, which `comparison.json` in its folder holds as well.
+    Returns the comparison, which `comparison.json` in its folder holds as well; beside it lies the
+    page, `report.html`.
 
     Raises ConfigError with every fault before any work, RunError where the folder holds something
     else or another process is at work, DataError, StorageError; after Ctrl-C or SIGTERM, when all
@@ -134,7 +136,8 @@ def _run(
     with closing(board):
         ending = Coordinator(search, backend, board).run()
         found = conclude(folder)
-        board.finish(found)
+        page = None if ending.signum else write_report([folder], show="quiet")
+        board.finish(found, page)
     return found, ending
 
 

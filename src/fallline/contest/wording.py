@@ -86,7 +86,7 @@ def settings(values: Mapping[str, Any]) -> str:
     return " ".join(f"{key.removeprefix('optim.')}={_short(v)}" for key, v in values.items())
 
 
-def summary(found: Comparison, folder: Path) -> list[str]:
+def summary(found: Comparison, folder: Path, page: Path | None = None) -> list[str]:
     """The lines below a comparison: ranking, what to know, the answer, what next."""
     lines: list[str] = []
     for workload in found.workloads:
@@ -94,6 +94,7 @@ def summary(found: Comparison, folder: Path) -> list[str]:
         lines += [clean(f"{s.optimizer}: {note}") for s in workload.standings for note in s.notes]
     lines += [clean(f"careful: {warning}") for warning in found.warnings]
     lines += ["", clean(found.answer), "", f"results     {clean(str(folder / COMPARISON))}"]
+    lines += [f"page        {clean(str(page))}"] if page else []
     if not found.complete:
         lines.append("next        not all has ended: the same command again goes on from here")
     return [*lines, f"next        fallline board {shlex.quote(str(folder))}"]

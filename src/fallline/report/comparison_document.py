@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fallline.compare.comparison import Comparison
@@ -18,14 +19,17 @@ from fallline.report.comparison_grids import (
     targets_grid,
     tuning_grid,
 )
+from fallline.report.comparison_settings import effects_among, searched, settings_rows
 from fallline.report.configuration import choice
-from fallline.report.document import Document, winner_section
+from fallline.report.document import Document, winner_sections
+from fallline.report.effects import Effects
 from fallline.report.methods import Method, Methods
 from fallline.report.metric import Metric
 from fallline.report.run import Run
 from fallline.report.runtable import run_table
 from fallline.report.section import Block, Section
-from fallline.report.tuning_figures import best_of_figure, learning_rate_figure
+from fallline.report.tried import OPTIMIZER, Tried, of_workload
+from fallline.report.tuning_figures import best_of_figure
 from fallline.report.winner import Winner, winner_of
 
 
@@ -38,21 +42,50 @@ def comparison_document(comparison: Comparison, runs: Sequence[Run], path: Path)
         path: its folder.
     """
     plan, workloads = comparison.plan, comparison.workloads
-    winner = _winner(comparison, runs, path)
-    table = run_table(runs, _searched(plan), Metric())
+    parts = [_Part.of(workload, comparison, runs, path) for workload in workloads]
+    table = run_table(runs, _columns(plan), Metric())
     return Document(
         title=plan.name,
         subject=f"A comparison of {len(plan.contestants)} optimizers",
         answer=_answer(comparison),
         sections=(
-            *_workload_sections(workloads, plan),
+            *_workload_sections(parts, plan),
             *_profiles(comparison),
             *([Section("runs", "Every run", ((table,),))] if runs else []),
-            *winner_section(winner, _whose(workloads)),
+            *(s for p in parts for s in winner_sections(p.whose, p.winner, p.suffix)),
             Section("methods", "How it was done", ((_methods(comparison),),)),
         ),
-        winner=winner,
+        effects={part.suffix: part.effects for part in parts if part.effects},
+        winners={part.suffix: part.winner for part in parts if part.winner},
     )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One model's: its results, what was tried on it, its best run; `suffix` ends its names."""
+
+    workload: Workload
+    suffix: str
+    whose: str
+    tried: tuple[Tried, ...]
+    effects: Effects | None
+    winner: Winner | None
+
+    @classmethod
+    def of(
+        cls, workload: Workload, comparison: Comparison, runs: Sequence[Run], path: Path
+    ) -> _Part:
+        several = len(comparison.workloads) > 1
+        suffix = f"-{workload.name}" if several else ""
+        tried = of_workload(workload, path)
+        return cls(
+            workload,
+            suffix,
+            _whose(workload) + (f" on {workload.name}" if several else ""),
+            tried,
+            effects_among(tried, comparison.plan, suffix),
+            _winner(workload, runs, path),
+        )
 
 
 def _answer(comparison: Comparison) -> Answer:
@@ -94,10 +127,10 @@ def _first_clause(answer: str) -> tuple[str, str]:
 
 
 def _winners(workloads: Sequence[Workload]) -> str:
-    told = [
-        f"{w.verdict.winner} wins on {w.name}" if w.verdict.winner else f"nobody on {w.name}"
-        for w in workloads
-    ]
+    won: dict[str, list[str]] = {}
+    for workload in workloads:
+        won.setdefault(workload.verdict.winner or "nobody", []).append(workload.name)
+    told = [f"{winner} wins on {wording.listed(names)}" for winner, names in won.items()]
     return wording.listed(told) + "."
 
 
@@ -106,47 +139,41 @@ def _laid_over(plan: Plan) -> str:
     return f" with {settings}" if settings else ""
 
 
-def _workload_sections(workloads: Sequence[Workload], plan: Plan) -> list[Section]:
-    if len(workloads) == 1:
-        return _sections(workloads[0], plan, "")
+def _workload_sections(parts: Sequence[_Part], plan: Plan) -> list[Section]:
+    if len(parts) == 1:
+        return _sections(parts[0], plan)
     found = []
-    for workload in workloads:
-        parts = _sections(workload, plan, f"-{workload.name}")
-        rows = tuple(row for part in parts for row in part.rows)
-        found.append(
-            Section(workload.name, f"On {workload.name}", rows, workload.verdict.sentence)
-        )
+    for part in parts:
+        name, lead = part.workload.name, part.workload.verdict.sentence
+        rows = tuple(row for section in _sections(part, plan) for row in section.rows)
+        found.append(Section(name, f"On {name}", rows, lead))
     return found
 
 
-def _sections(workload: Workload, plan: Plan, suffix: str) -> list[Section]:
+def _sections(part: _Part, plan: Plan) -> list[Section]:
+    workload, suffix = part.workload, part.suffix
     painter = Painter(workload, plan, suffix)
     steps, seconds, gradients = painter.curves()
-    ways = _there(painter.targets())
-    tuning = _there(best_of_figure(painter), learning_rate_figure(painter))
-    targets: tuple[Block, ...] = (targets_grid(workload, suffix),) if workload.targets else ()
-    pairs: tuple[Block, ...] = (pairs_grid(workload, suffix),) if workload.differences else ()
-    ranking = ((painter.ranking(), painter.gaps()), (ranking_grid(workload, suffix),), pairs)
+    targets = targets_grid(workload, suffix) if workload.targets else None
+    pairs = pairs_grid(workload, suffix) if workload.differences else None
+    spaces = spaces_grid(plan, workload, suffix)
+    did = settings_rows(part.effects, part.tried, plan, painter) if part.effects else ()
+    ranking = (painter.ranking(), painter.gaps()), (ranking_grid(workload, suffix),), (pairs,)
+    curves = (steps, seconds), (gradients, painter.targets()), (targets,)
+    tuning = (best_of_figure(painter),), (tuning_grid(workload, suffix),), (spaces,)
     sections = [
-        ("ranking", "Ranking", ranking),
-        ("curves", "Curves", ((steps, seconds), (gradients, *ways), targets)),
-        (
-            "tuning",
-            "What tuning did",
-            (
-                tuning,
-                (tuning_grid(workload, suffix),),
-                (spaces_grid(plan, workload, suffix),),
-            ),
-        ),
+        Section("ranking", "Ranking", _there(ranking)),
+        Section("curves", "Curves", _there(curves)),
+        Section("tuning", "What tuning did", _there(tuning)),
+        Section("settings", "What each setting did", _there(did)),
     ]
-    return [
-        Section(name, title, tuple(row for row in rows if row)) for name, title, rows in sections
-    ]
+    return [section for section in sections if section.rows]
 
 
-def _there(*blocks: Block | None) -> tuple[Block, ...]:
-    return tuple(block for block in blocks if block is not None)
+def _there(rows: Sequence[Sequence[Block | None]]) -> tuple[tuple[Block, ...], ...]:
+    """The rows without blocks that have nothing to show."""
+    kept = (tuple(block for block in row if block is not None) for row in rows)
+    return tuple(row for row in kept if row)
 
 
 def _profiles(comparison: Comparison) -> list[Section]:
@@ -157,25 +184,22 @@ def _profiles(comparison: Comparison) -> list[Section]:
     return [Section("profiles", "Over all models", (figures,))] if figures else []
 
 
-def _searched(plan: Plan) -> tuple[str, ...]:
+def _columns(plan: Plan) -> tuple[str, ...]:
     """Columns of the table of runs: what differs between them."""
-    keys = dict.fromkeys(axis.key for each in plan.contestants for axis in each.space)
     model = ("model.name",) if len(plan.workloads) > 1 else ()
-    return ("optim.name", *model, *keys)
+    return (OPTIMIZER, *model, *searched(plan))
 
 
-def _winner(comparison: Comparison, runs: Sequence[Run], path: Path) -> Winner | None:
-    """The leader's first completed repeat, on the first model."""
-    standings = comparison.workloads[0].standings if comparison.workloads else ()
-    repeats = standings[0].repeats if standings else ()
+def _winner(workload: Workload, runs: Sequence[Run], path: Path) -> Winner | None:
+    """The leader's first completed repeat."""
+    repeats = workload.standings[0].repeats if workload.standings else ()
     folder = next((t.folder for t in repeats if t.status == "completed"), "")
     run = next((run for run in runs if folder and run.path == path / folder), None)
     return winner_of(run) if run else None
 
 
-def _whose(workloads: Sequence[Workload]) -> str:
-    is_won = bool(workloads) and workloads[0].verdict.winner is not None
-    return "The winner" if is_won else "The leader"
+def _whose(workload: Workload) -> str:
+    return "The leader" if workload.verdict.winner is None else "The winner"
 
 
 def _methods(comparison: Comparison) -> Methods:

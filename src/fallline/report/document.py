@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from fallline.report.answer import Answer, answer_of
@@ -21,6 +22,7 @@ from fallline.report.section import Block, Section
 from fallline.report.sources import Kind, Source
 from fallline.report.standing import standings
 from fallline.report.table import Grid
+from fallline.report.tried import of_configuration
 from fallline.report.winner import Winner, winner_of
 from fallline.report.winner_figures import winner_figures
 
@@ -41,16 +43,17 @@ class Document:
         subject: what kind of thing that is.
         answer: the sentence, its doubts, numbers that stand out.
         sections: in a reader's order.
-        effects: what the settings did, None where none was varied.
-        winner: the best run image by image, if it kept its answers.
+        effects: what the settings did, by the suffix of its figures' names; one for each model of
+            a comparison, none where nothing was varied.
+        winners: the best run image by image, likewise, if it kept its answers.
     """
 
     title: str
     subject: str
     answer: Answer
     sections: tuple[Section, ...]
-    effects: Effects | None = None
-    winner: Winner | None = None
+    effects: Mapping[str, Effects] = field(default_factory=dict)
+    winners: Mapping[str, Winner] = field(default_factory=dict)
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -70,16 +73,16 @@ class Document:
         return next(found, RunTable((), ()))
 
     @property
-    def parallel(self) -> Parallel | None:
+    def parallels(self) -> tuple[Parallel, ...]:
         """The parallel coordinates."""
-        return self.effects.parallel if self.effects else None
+        return tuple(effects.parallel for effects in self.effects.values())
 
 
 def document_of(source: Source) -> Document:
     """Computes the report of runs or a sweep."""
     metric, varied = source.metric, varied_settings(source.runs)
     ranked = ranking(source.runs, metric)
-    effects = effects_of(ranked, varied, metric)
+    effects = effects_of([of_configuration(each) for each in ranked], varied, metric)
     winner = winner_of(ranked[0].runs[0]) if ranked else None
     table = run_table(source.runs, varied, metric)
     sections = [
@@ -87,7 +90,7 @@ def document_of(source: Source) -> Document:
         *_curves(source, ranked),
         *_settings(effects, metric),
         Section("runs", "Every run", ((table,),)),
-        *winner_section(winner, "The winner" if len(ranked) > 1 else "Its answers"),
+        *winner_sections("The winner" if len(ranked) > 1 else "Its answers", winner),
         Section("methods", "How it was done", ((methods_of(source, _command(source, ranked)),),)),
     ]
     return Document(
@@ -95,19 +98,20 @@ def document_of(source: Source) -> Document:
         subject=SUBJECTS[source.kind],
         answer=answer_of(source, ranked, effects.edges if effects else ()),
         sections=tuple(sections),
-        effects=effects,
-        winner=winner,
+        effects={"": effects} if effects else {},
+        winners={"": winner} if winner else {},
     )
 
 
-def winner_section(winner: Winner | None, whose: str) -> list[Section]:
+def winner_sections(whose: str, winner: Winner | None, suffix: str = "") -> list[Section]:
     """The winner image by image, if it kept its answers; `whose` says who that is."""
     if winner is None:
         return []
-    figures: tuple[Block, ...] = winner_figures(winner)
+    figures: tuple[Block, ...] = winner_figures(winner, suffix)
     more: list[Block] = [winner.mistakes] if winner.mistakes.shown else []
-    more += [confusions_grid(winner)] if winner.pairs else []
-    return [Section("winner", f"{whose}, image by image", (figures, tuple(more)), winner.lead)]
+    more += [confusions_grid(winner, suffix)] if winner.pairs else []
+    title = f"{whose}, image by image"
+    return [Section(f"winner{suffix}", title, (figures, tuple(more)), winner.lead)]
 
 
 def _ranking(ranked: tuple[Configuration, ...], metric: Metric) -> list[Section]:

@@ -12,7 +12,7 @@ from fallline.report.figures import Figure, Plain, label, layout, metric_axis, n
 from fallline.report.metric import Metric
 
 
-def importance_figure(effects: Effects) -> Figure | None:
+def importance_figure(effects: Effects, suffix: str = "") -> Figure | None:
     """Bars of importance, with what chance alone would give."""
     weighed = effects.importances
     if not weighed:
@@ -43,14 +43,13 @@ def importance_figure(effects: Effects) -> Figure | None:
     }
     y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
     caption = (
-        "How much of the order of the configurations each setting explains by itself (eta squared "
-        "of Kruskal and Wallis). What two settings do only together is in none of the bars; a bar "
-        "short of its mark is no more than chance."
+        "How much of the order of the configurations that have it each setting explains by itself "
+        "(eta squared of Kruskal and Wallis). What two settings do only together is in none of "
+        "the bars; a bar short of its mark is no more than chance."
     )
     view = {"data": [bars, chance], "layout": layout(x, y)}
-    return Figure(
-        "importance", "Which setting mattered", caption, {"": view}, 130 + 34 * len(weighed)
-    )
+    height = 130 + 34 * len(weighed)
+    return Figure(f"importance{suffix}", "Which setting mattered", caption, {"": view}, height)
 
 
 def effect_figures(effects: Effects, metric: Metric) -> tuple[Figure, ...]:

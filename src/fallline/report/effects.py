@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from fallline.report.configuration import Configuration, is_number, short, written
+from fallline.compare.plan import Axis
+from fallline.compare.tuning import ONE_POINT, Sensitivity, edges_of, sensitivity_of
+from fallline.report.configuration import is_number, short, written
 from fallline.report.importance import Importance, importances
 from fallline.report.metric import Metric
 from fallline.report.scale import Scale
+from fallline.report.tried import Tried
 
 MOST_AXES: Final = 9
 MOST_EFFECTS: Final = 6
-WITHIN: Final = 0.01  # of accuracy: one point; of other metrics a hundredth of the best value
+HUNDREDTH: Final = 0.01  # of the best value: how near is near, where the metric has no points
+FEWEST_RATES: Final = 3
 LR: Final = "optim.lr"
-OPTIMIZER: Final = "optim.name"
 
 
 @dataclass(frozen=True)
@@ -56,35 +59,22 @@ class ParallelLine:
 
 @dataclass(frozen=True)
 class Parallel:
-    """Parallel coordinates: axes by importance, the metric last; lines worst first."""
+    """Parallel coordinates: settings by importance, then the metric; lines worst first."""
 
     kind: ClassVar[str] = "parallel"
+    name: str
     axes: tuple[ParallelAxis, ...]
     lines: tuple[ParallelLine, ...]
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """How forgiving a learning rate is: of the `tried` ones, `near` came within a point of the
-    optimizer's best, from `low` to `high`.
-    """
-
-    optimizer: str
-    tried: int
-    near: int
-    best: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Effects:
-    """All of it."""
+    """All of it; how forgiving the learning rate is stands there by optimizer."""
 
     importances: tuple[Importance, ...]
     parallel: Parallel
     single: tuple[Effect, ...]
-    sensitivities: tuple[Sensitivity, ...]
+    sensitivities: Mapping[str, Sensitivity]
 
     @property
     def edges(self) -> tuple[str, ...]:
@@ -93,9 +83,16 @@ class Effects:
 
 
 def effects_of(
-    ranked: Sequence[Configuration], keys: Sequence[str], metric: Metric
+    ranked: Sequence[Tried], keys: Sequence[str], metric: Metric, suffix: str = ""
 ) -> Effects | None:
-    """What the varied settings did; None where nothing was varied."""
+    """What the varied settings did; None where nothing was varied.
+
+    Args:
+        ranked: the configurations, best first.
+        keys: the settings that were varied.
+        metric: what they are judged by.
+        suffix: of the name of what is drawn.
+    """
     if not keys or len(ranked) < 2:
         return None
     weighed = importances(ranked, keys, metric)
@@ -103,74 +100,79 @@ def effects_of(
     ordered += [key for key in keys if key not in ordered]
     return Effects(
         weighed,
-        _parallel(ranked, ordered[:MOST_AXES], metric),
+        _parallel(ranked, _axes(ranked, ordered), metric, f"parallel{suffix}"),
         tuple(_effect(ranked, key) for key in ordered[:MOST_EFFECTS]),
-        _sensitivities(ranked, metric) if LR in keys else (),
+        dict(_sensitivities(ranked, metric)) if LR in keys else {},
     )
 
 
-def _effect(ranked: Sequence[Configuration], key: str) -> Effect:
-    having = [c for c in ranked if c.settings.get(key) is not None]
-    scale = Scale.of([c.settings[key] for c in having])
-    points = [(c.settings[key], c.value.value, c.described) for c in having if c.value]
-    without = [(c.settings[key], c.described) for c in having if not c.value]
+def by_optimizer(ranked: Sequence[Tried]) -> dict[str, list[Tried]]:
+    """The configurations of each optimizer, in their order."""
+    groups: dict[str, list[Tried]] = {}
+    for tried in ranked:
+        groups.setdefault(tried.optimizer, []).append(tried)
+    return groups
+
+
+def _effect(ranked: Sequence[Tried], key: str) -> Effect:
+    having = [tried for tried in ranked if tried.settings.get(key) is not None]
+    scale = Scale.of([tried.settings[key] for tried in having])
+    points = [(t.settings[key], t.value, t.title) for t in having if t.value is not None]
+    without = [(t.settings[key], t.title) for t in having if t.value is None]
     return Effect(key, scale, tuple(points), tuple(without), _edge(having, key))
 
 
-def _edge(having: Sequence[Configuration], key: str) -> str:
+def _edge(having: Sequence[Tried], key: str) -> str:
     """A sentence if the winner's value is the smallest or the largest that was tried."""
-    values = [c.settings[key] for c in having]
-    if not all(map(is_number, values)) or len(set(values)) < 3 or not having[0].sound:
+    values = [tried.settings[key] for tried in having]
+    if not all(map(is_number, values)) or not having[0].sound:
         return ""
-    best = values[0]
-    if best not in (min(values), max(values)):
-        return ""
-    end = "smallest" if best == min(values) else "largest"
-    return (
-        f"The best {short(key)}, {written(best)}, is the {end} that was tried: "
+    values_tried = Axis(key, "choice", values=tuple(dict.fromkeys(values)))
+    edges = edges_of([values_tried], having[0].settings)
+    return "".join(
+        f"The best {short(key)}, {written(edge.value)}, is {edge.end} that was tried: "
         "a better one may lie beyond it."
+        for edge in edges
     )
 
 
-def _parallel(ranked: Sequence[Configuration], keys: Sequence[str], metric: Metric) -> Parallel:
-    scales = [Scale.of([c.settings.get(key) for c in ranked]) for key in keys]
-    drawn = [metric.drawn(c.value.value if c.value else None) for c in ranked]
+def _axes(ranked: Sequence[Tried], ordered: Sequence[str]) -> list[str]:
+    """The most important settings; those that not all configurations have come last."""
+    kept = ordered[:MOST_AXES]
+    return sorted(kept, key=lambda key: any(t.settings.get(key) is None for t in ranked))
+
+
+def _parallel(ranked: Sequence[Tried], keys: Sequence[str], metric: Metric, name: str) -> Parallel:
+    scales = [Scale.of([tried.settings.get(key) for tried in ranked]) for key in keys]
+    drawn = [metric.drawn(tried.value) for tried in ranked]
     last = Scale.linear(drawn)
     unit = f", {metric.unit}" if metric.unit else ""
     axes = [ParallelAxis(short(k), s.ticks) for k, s in zip(keys, scales, strict=True)]
     axes.append(ParallelAxis(metric.words + unit, last.ticks))
     lines = []
-    for rank, (configuration, value) in enumerate(zip(ranked, drawn, strict=True)):
-        settings = configuration.settings
-        places = [s.place(settings.get(k)) for k, s in zip(keys, scales, strict=True)]
+    for rank, (tried, value) in enumerate(zip(ranked, drawn, strict=True)):
+        places = [s.place(tried.settings.get(k)) for k, s in zip(keys, scales, strict=True)]
         strength = 1 - rank / max(1, len(ranked) - 1)
-        folders = tuple(str(run.path) for run in configuration.runs)
         lines.append(
-            ParallelLine((*places, last.place(value)), strength, configuration.described, folders)
+            ParallelLine((*places, last.place(value)), strength, tried.title, tried.folders)
         )
-    return Parallel(tuple(axes), tuple(reversed(lines)))
+    return Parallel(name, tuple(axes), tuple(reversed(lines)))
 
 
-def _sensitivities(ranked: Sequence[Configuration], metric: Metric) -> tuple[Sensitivity, ...]:
-    groups: dict[str, list[Configuration]] = {}
-    for configuration in ranked:
-        if is_number(configuration.settings.get(LR)):
-            name = str(configuration.runs[0].settings.get(OPTIMIZER, ""))
-            groups.setdefault(name, []).append(configuration)
-    return tuple(
-        _sensitivity(name, group, metric)
-        for name, group in groups.items()
-        if len(group) > 2 and group[0].value
-    )
+def _sensitivities(ranked: Sequence[Tried], metric: Metric) -> Iterator[tuple[str, Sensitivity]]:
+    """Of each optimizer with rates enough; one that did not complete is not near its best."""
+    for name, group in by_optimizer(ranked).items():
+        having = [tried for tried in group if is_number(tried.settings.get(LR))]
+        found = sensitivity_of(
+            LR,
+            [float(tried.settings[LR]) for tried in having],
+            [-metric.order(t.value) if t.sound and t.value is not None else None for t in having],
+            slack=_slack(having, metric),
+        )
+        if found and len(having) >= FEWEST_RATES:
+            yield name, found
 
 
-def _sensitivity(name: str, group: Sequence[Configuration], metric: Metric) -> Sensitivity:
-    assert group[0].value is not None
-    best = group[0].value.value
-    slack = WITHIN if metric.is_share else abs(best) * WITHIN
-    near = [
-        float(c.settings[LR])
-        for c in group
-        if c.value and metric.order(c.value.value) <= metric.order(best) + slack
-    ]
-    return Sensitivity(name, len(group), len(near), best, min(near), max(near))
+def _slack(ranked: Sequence[Tried], metric: Metric) -> float:
+    best = ranked[0].value if ranked else None
+    return ONE_POINT if metric.is_share or best is None else abs(best) * HUNDREDTH

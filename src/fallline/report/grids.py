@@ -53,13 +53,12 @@ def sensitivity_grid(effects: Effects) -> Grid:
     """How forgiving the learning rate is, optimizer by optimizer."""
     rows = tuple(
         (
-            word(row.optimizer),
-            number(row.tried),
-            number(row.near),
-            number(row.low),
-            number(row.high),
+            word(optimizer),
+            number(len(found.points)),
+            number(found.within),
+            *map(number, found.span),
         )
-        for row in effects.sensitivities
+        for optimizer, found in effects.sensitivities.items()
     )
     return Grid(
         "learning-rates",
@@ -72,14 +71,16 @@ def sensitivity_grid(effects: Effects) -> Grid:
 
 
 def importance_lines(effects: Effects) -> Sequence[Sequence[object]]:
-    """The numbers of the figure of importance, titles first."""
+    """The numbers of the figure of importance, titles first; nothing where there is none."""
+    if not effects.importances:
+        return []
     return [
         ("setting", "share", "by_chance", "configurations"),
         *((short(i.key), i.share, i.by_chance, i.n) for i in effects.importances),
     ]
 
 
-def confusions_grid(winner: Winner) -> Grid:
+def confusions_grid(winner: Winner, suffix: str = "") -> Grid:
     """The most frequent confusions."""
     rows = tuple(
         (
@@ -91,7 +92,7 @@ def confusions_grid(winner: Winner) -> Grid:
         for pair in winner.pairs
     )
     titles = columns("true class", "taken for", "#times", "#of the class")
-    return Grid("confusions", "Most frequent confusions", titles, rows)
+    return Grid(f"confusions{suffix}", "Most frequent confusions", titles, rows)
 
 
 def classes_lines(winner: Winner) -> Sequence[Sequence[object]]:

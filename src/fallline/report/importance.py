@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from fallline.report.configuration import Configuration, is_number, written
+from fallline.report.configuration import is_number, written
 from fallline.report.metric import Metric
+from fallline.report.tried import Tried
 
 FEWEST: Final = 12  # configurations; below, nothing is told
 PER_GROUP: Final = 4  # configurations at least, in a group of neighbouring values
@@ -42,15 +43,15 @@ class Importance:
 
 
 def importances(
-    ranked: Sequence[Configuration], keys: Sequence[str], metric: Metric
+    ranked: Sequence[Tried], keys: Sequence[str], metric: Metric
 ) -> tuple[Importance, ...]:
     """The settings, most important first; one that diverged counts as worst."""
     found = []
     for key in keys:
-        having = [c for c in ranked if c.settings.get(key) is not None]
+        having = [tried for tried in ranked if tried.settings.get(key) is not None]
         if len(having) >= FEWEST:
-            ranks = _ranks([metric.order(c.value.value if c.value else None) for c in having])
-            groups = _groups([c.settings[key] for c in having])
+            ranks = _ranks([metric.order(tried.value) for tried in having])
+            groups = _groups([tried.settings[key] for tried in having])
             if 1 < len(set(groups.tolist())) <= len(having) // 2:
                 found.append(Importance(key, *_share(ranks, groups), len(having)))
     return tuple(sorted(found, key=lambda importance: -importance.share))

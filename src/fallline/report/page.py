@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import secrets
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,7 @@ import jinja2
 
 from fallline.report import wording
 from fallline.report.document import Document
+from fallline.report.effects import Parallel
 from fallline.report.figures import Figure, plotly_script
 
 
@@ -30,7 +32,7 @@ def page(document: Document, generator: str) -> str:
             document=document,
             generator=generator,
             figures={figure.name: _drawn(figure) for figure in document.figures},
-            parallel=_parallel(document),
+            parallels=_parallels(document),
             rows=_rows(document),
             style=_asset("page.css"),
             script=_asset("page.js") + _asset("parallel.js"),
@@ -52,14 +54,15 @@ def _rows(document: Document) -> dict[str, Any]:
     return {"common": table.common, "rows": rows}
 
 
-def _parallel(document: Document) -> dict[str, Any] | None:
-    """The parallel coordinates, whose lines name rows of the table by number."""
-    drawn = document.parallel
-    if drawn is None:
-        return None
+def _parallels(document: Document) -> dict[str, Any]:
+    """The parallel coordinates by name; their lines name rows of the table by number."""
     place = {row.folder: index for index, row in enumerate(document.table.rows)}
+    return {drawn.name: _parallel(drawn, place) for drawn in document.parallels}
+
+
+def _parallel(drawn: Parallel, place: Mapping[str, int]) -> dict[str, Any]:
     lines = [
-        [line.places, line.strength, line.title, [place[folder] for folder in line.folders]]
+        [line.places, line.strength, line.title, [place[f] for f in line.folders if f in place]]
         for line in drawn.lines
     ]
     return {"axes": [[axis.title, axis.ticks] for axis in drawn.axes], "lines": lines}

@@ -19,11 +19,11 @@ def csv_tables(document: Document) -> dict[str, str]:
     found: dict[str, Lines] = {name: lines(grid) for name, grid in document.grids.items()}
     if document.table.rows:
         found["runs"] = _runs(document.table)
-    if document.effects and document.effects.importances:
-        found["importance"] = importance_lines(document.effects)
-    if document.winner:
-        found["classes"] = classes_lines(document.winner)
-        found["confusion"] = confusion_lines(document.winner)
+    for suffix, effects in document.effects.items():
+        found[f"importance{suffix}"] = importance_lines(effects)
+    for suffix, winner in document.winners.items():
+        found[f"classes{suffix}"] = classes_lines(winner)
+        found[f"confusion{suffix}"] = confusion_lines(winner)
     return {name: _text(told) for name, told in found.items() if told}
 
 

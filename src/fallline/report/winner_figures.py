@@ -15,13 +15,13 @@ MOST_BARS: Final = 40
 MOST_NUMBERED: Final = 16
 
 
-def winner_figures(winner: Winner) -> tuple[Figure, ...]:
+def winner_figures(winner: Winner, suffix: str = "") -> tuple[Figure, ...]:
     """The confusion matrix, where it is not too large to read, and the classes."""
-    matrix = _matrix(winner)
-    return (*([matrix] if matrix else []), _classes(winner))
+    matrix = _matrix(winner, f"confusion{suffix}")
+    return (*([matrix] if matrix else []), _classes(winner, f"classes{suffix}"))
 
 
-def _matrix(winner: Winner) -> Figure | None:
+def _matrix(winner: Winner, name: str) -> Figure | None:
     if winner.shares is None or winner.counts is None:
         return None
     names = [label(name) for name in winner.classes]
@@ -39,7 +39,7 @@ def _matrix(winner: Winner) -> Figure | None:
     )
     height = min(900, max(380, 170 + 26 * len(names)))
     view = {"data": layers, "layout": layout(x, y)}
-    return Figure("confusion", "Which class is taken for which", caption, {"": view}, height)
+    return Figure(name, "Which class is taken for which", caption, {"": view}, height)
 
 
 def _cells(winner: Winner, shares: np.ndarray, word: str, colour: str) -> Plain:
@@ -74,7 +74,7 @@ def _short_percent(value: float) -> str:
     return f"{value:.0f}" if value >= 0.5 else "·"
 
 
-def _classes(winner: Winner) -> Figure:
+def _classes(winner: Winner, name: str) -> Figure:
     worst = winner.scores[:MOST_BARS]
     points: Plain = {
         "type": "scatter",
@@ -95,7 +95,7 @@ def _classes(winner: Winner) -> Figure:
     )
     view = {"data": [points], "layout": layout(metric_axis(ACCURACY, "accuracy"), y)}
     return Figure(
-        "classes",
+        name,
         "How good it is at each class",
         "Worst first; bars are 95 % intervals over the class's images." + more,
         {"": view},
