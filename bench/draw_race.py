@@ -20,6 +20,7 @@ STYLES = {  # Okabe and Ito 2008, safe for colour-blind readers
     "fast": ("#d55e00", "o", "Fallline, presets fast70, fast80, fast90"),
     "airbench": ("#009e73", "s", "airbench94's recipe, in Fallline's pieces"),
     "plain": ("#0072b2", "^", "a plain PyTorch loop"),
+    "cycle": ("#56b4e9", "v", "the plain loop, its rate in one cycle"),
     "lightning": ("#888888", "D", "Lightning's recipe"),
 }
 

@@ -25,7 +25,7 @@ from fallline.data import load
 from fallline.data.imageset import ImageSet, Split
 
 BATCH, WORKERS, SCORES_PER_EPOCH = 128, 2, 2
-LR, PEAK_LR = 0.01, 0.1  # constant; of a cycle
+LR, PEAK_LR, CYCLE = 0.01, 0.05, 2  # constant; of a cycle; epochs of one that reaches 70 %
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
@@ -100,3 +100,8 @@ def run(data: str, seed: int, on_point: OnPoint, epochs: int | None = None) -> N
                 if on_point(clock, score(model, test)):
                     return
                 began = time.perf_counter()
+
+
+def cycle(data: str, seed: int, on_point: OnPoint) -> None:
+    """The same loop with the shortest cycle that reaches 70 %."""
+    run(data, seed, on_point, CYCLE)

@@ -12,7 +12,7 @@ from typing import Any
 
 TARGETS = (0.7, 0.8, 0.9)
 SPRINT = 0.7  # the target that is raced for in turn, several times
-SPRINTERS = ("fast70", "plain")
+SPRINTERS = ("fast70", "plain", "cycle")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Curve:
 
 
 def sprint(data: str, rounds: int, limit: float) -> list[Curve]:
-    """Ours and the plain loop to 70 %, in turn, `rounds` times, another seed each."""
+    """Ours and the plain loops to 70 %, in turn, `rounds` times, another seed each."""
     return [run(racer, data, seed, SPRINT, limit) for seed in range(rounds) for racer in SPRINTERS]
 
 
@@ -67,20 +67,21 @@ def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
 
 
 def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
-    """For each round, seconds to 70 % of both and their ratio, and the medians."""
+    """For each round, seconds to 70 % of all and their ratios to ours; then the median ratios."""
     rows: list[dict[str, Any]] = []
-    ours, theirs = SPRINTERS
+    ours, *others = SPRINTERS
     for seed in sorted({curve.seed for curve in curves}):
         times = {curve.racer: curve.seconds_to(SPRINT) for curve in curves if curve.seed == seed}
-        mine, other = times[ours], times[theirs]
-        ratio = other / mine if mine and other else None
-        rows.append({"name": f"round {seed + 1}", ours: mine, theirs: other, "ratio": ratio})
-    reached = [row["ratio"] for row in rows if row["ratio"] is not None]
-    if reached:
-        rows.append(
-            {"name": "median of ratios", ours: None, theirs: None, "ratio": median(reached)}
-        )
-    return rows
+        row: dict[str, Any] = {"name": f"round {seed + 1}", **times}
+        for other in others:
+            mine, theirs = times[ours], times[other]
+            row[f"{other} / ours"] = theirs / mine if mine and theirs else None
+        rows.append(row)
+    middle: dict[str, Any] = {"name": "median of ratios"} | dict.fromkeys(SPRINTERS)
+    for other in others:
+        reached = [row[f"{other} / ours"] for row in rows if row[f"{other} / ours"]]
+        middle[f"{other} / ours"] = median(reached) if reached else None
+    return [*rows, middle]
 
 
 def distance_rows(curves: list[Curve]) -> list[dict[str, Any]]:

@@ -88,6 +88,11 @@ RACERS = Table(
             partial(other, "bench.plain_loop:run"),
         ),
         Racer(
+            "cycle",
+            "the plain loop with one cycle of its rate, 2 epochs: the least that reach 70 %",
+            partial(other, "bench.plain_loop:cycle"),
+        ),
+        Racer(
             "lightning",
             "Lightning's CIFAR-10 recipe: ResNet-18, SGD, one cycle of 30 epochs",
             partial(other, "bench.lightning_recipe:run"),

@@ -48,6 +48,16 @@ def test_the_answer_is_the_verdict_and_the_doubts_name_base_and_budget(
         assert part in doubts
 
 
+def test_over_two_models_the_headline_names_each_winner_once(comparison: Path) -> None:
+    sentence = document_at([comparison]).answer.sentence
+    won = {
+        workload.verdict.winner or "nobody": workload.name
+        for workload in comparison_of(comparison).workloads
+    }
+    assert sentence.count(" wins on ") == len(won)
+    assert all(f"{winner} wins on" in sentence for winner in won)
+
+
 def test_the_ranking_is_the_comparison_s(document: Document, results: Comparison) -> None:
     grid, standings = document.grids["ranking"], results.workloads[0].standings
     assert cells(grid, "optimizer") == [s.optimizer for s in standings]

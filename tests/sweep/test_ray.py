@@ -96,6 +96,28 @@ def measured(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in clock} for line in lines]
 
 
+def test_a_ray_of_our_own_trains_a_sweep_and_listens_on_loopback_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    heard = set()
+    with sweep(tmp_path, "--set", "train.epochs=2") as process:
+        driver, deadline = psutil.Process(process.pid), time.monotonic() + PATIENCE_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            for one in [driver, *driver.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    sockets = [s for s in one.net_connections("inet") if s.status == "LISTEN"]
+                    heard |= {(one.name(), s.laddr.ip) for s in sockets}
+            time.sleep(1)
+        status, said = said_by(process)
+    assert status == 0, said
+    assert len(list(tmp_path.glob("runs/sweep/trial-*/outcome.json"))) == 4
+    assert {"gcs_server", "raylet"} <= {name for name, _ in heard}
+    assert {ip.removeprefix("::ffff:") for _, ip in heard} == {"127.0.0.1"}
+
+
 def test_a_run_on_any_node_is_the_run_it_is_here_and_its_images_came_once(
     backend: Any, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -127,10 +127,10 @@ def _first_clause(answer: str) -> tuple[str, str]:
 
 
 def _winners(workloads: Sequence[Workload]) -> str:
-    told = [
-        f"{w.verdict.winner} wins on {w.name}" if w.verdict.winner else f"nobody on {w.name}"
-        for w in workloads
-    ]
+    won: dict[str, list[str]] = {}
+    for workload in workloads:
+        won.setdefault(workload.verdict.winner or "nobody", []).append(workload.name)
+    told = [f"{winner} wins on {wording.listed(names)}" for winner, names in won.items()]
     return wording.listed(told) + "."
 
 

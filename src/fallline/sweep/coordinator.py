@@ -7,7 +7,7 @@ that a kill could lose: what was asked, reported and told is the search's to kee
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -126,11 +126,6 @@ class Coordinator:
     _failures: int = 0
     _is_empty: bool = False
     _is_closed: bool = False
-
-    @property
-    def running(self) -> Mapping[str, Task]:
-        """The tasks under way, by their keys."""
-        return self._running
 
     def run(self) -> Ending:
         """Runs the search until it has no more tasks, or there is a reason to stop before.

@@ -63,7 +63,7 @@ def lines(of: Plan) -> list[str]:
         alike = of.trainings is not None and of.trainings < of.points
         differ = f", of which {of.trainings} differ in what is trained" if alike else ""
         facts.append(("points", f"{of.points:,}{differ}"))
-    facts += _titled("space", [f"{row.word}: {row.values}" for row in of.parameters])
+    facts += _titled("space", [f"{word}: {values}" for word, values in of.parameters.items()])
     facts += _titled("first", [_configuration(row) for row in of.configurations])
     if of.bands:
         bands = ", ".join(str(band) for band in of.bands)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fallline.space import Constant, Dimension
+from fallline.space import Dimension
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.points import settled
 
@@ -18,20 +18,9 @@ COUNTED = 10_000
 
 
 @dataclass(frozen=True)
-class ParameterRow:
-    """A parameter in words."""
-
-    word: str
-    setting: str
-    values: str
-    constant: bool
-
-
-@dataclass(frozen=True)
 class ConfigurationRow:
     """A configuration: what is drawn, under the file's names, and which draws do nothing."""
 
-    number: int
     values: Mapping[str, Any]
     idle: tuple[str, ...]
 
@@ -42,14 +31,11 @@ class Plan:
 
     Attributes:
         title: name and method.
-        parameters: in W&B's order.
+        parameters: what each can be, under the file's names, in W&B's order.
         configurations: the first ones; for bayes draws like those it begins with, since it
             chooses by what it has seen.
         points: how many a grid has; None for the other methods.
         trainings: how many of a grid's points differ in what a run takes; None where not counted.
-        cap: the most configurations there will be; None: no end but the budget's.
-        runs: the most runs there will be, all seeds counted; None like `cap`.
-        measurements: the most that a run makes of its metric, where the file or its base says.
         bands: the counts of measurements at which early stopping looks.
         limits: what ends the sweep, in words.
         notes: what was understood leniently, and what a person should know.
@@ -57,13 +43,10 @@ class Plan:
 
     title: str
     objective: str
-    parameters: tuple[ParameterRow, ...]
+    parameters: Mapping[str, str]
     configurations: tuple[ConfigurationRow, ...]
     points: int | None
     trainings: int | None
-    cap: int | None
-    runs: int | None
-    measurements: int | None
     bands: tuple[int, ...]
     limits: tuple[str, ...]
     notes: tuple[str, ...]
@@ -76,13 +59,10 @@ def plan(sweep: SweepFile, first: int = 5) -> Plan:
     return Plan(
         title=f"{sweep.name or 'sweep'}: {sweep.method}",
         objective=_objective(sweep),
-        parameters=tuple(_parameter(sweep, key) for key in sweep.space),
+        parameters={".".join(sweep.words[key]): str(d) for key, d in sweep.space.items()},
         configurations=tuple(_configuration(sweep, i) for i in range(min(first, cap or first))),
         points=points,
         trainings=_trainings(sweep) if points and points <= COUNTED else None,
-        cap=cap,
-        runs=cap and cap * sweep.extension.seeds,
-        measurements=measurements,
         bands=rule.below(measurements or UNKNOWN) if rule else (),
         limits=tuple(_limits(sweep)),
         notes=(*sweep.notes, *_on_bands(sweep, measurements)),
@@ -97,17 +77,11 @@ def _objective(sweep: SweepFile) -> str:
     return f"{objective.goal} {objective.name}{target}"
 
 
-def _parameter(sweep: SweepFile, key: str) -> ParameterRow:
-    dimension = sweep.space[key]
-    word = ".".join(sweep.words[key])
-    return ParameterRow(word, key, str(dimension), isinstance(dimension, Constant))
-
-
 def _configuration(sweep: SweepFile, number: int) -> ConfigurationRow:
     values = sweep.point(number)
     shown = {".".join(sweep.words[key]): value for key, value in values.items()}
     idle = () if sweep.script else sweep.apply(values)[1]
-    return ConfigurationRow(number, shown, tuple(".".join(sweep.words[key]) for key in idle))
+    return ConfigurationRow(shown, tuple(".".join(sweep.words[key]) for key in idle))
 
 
 def _trainings(sweep: SweepFile) -> int:

@@ -16,6 +16,10 @@ QUIETLY: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anyone
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # a dead node's last log lines stay out of the leaderboard
 }
+ALONE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""For a Ray of one machine: all of it listens on 127.0.0.1 alone, as Ray does on macOS and Windows
+unless told otherwise; on Linux it would listen on every interface (ray 2.60, get_node_ip_address).
+"""
 IMPATIENTLY: Final = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds, where Ray would try for 20
 
 
@@ -37,7 +41,7 @@ class RayCluster:
         Raises RunError, within seconds, where there is none that takes us, ConfigError where its
         nodes differ, MissingExtra.
         """
-        for name, value in (QUIETLY if self.address is None else QUIETLY | IMPATIENTLY).items():
+        for name, value in (QUIETLY | (IMPATIENTLY if self.address else ALONE)).items():
             os.environ.setdefault(name, value)  # Ray reads it when it is imported
         from fallline.sweep.ray import RayTasks
         from fallline.sweep.ray_connect import check_nodes, connect, has_gpus

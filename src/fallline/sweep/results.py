@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from fallline.compare.estimate import order
-from fallline.sweep.seeds import Score, score
+from fallline.compare.estimate import Estimate, estimate, order
 
 TrialStatus = Literal[
     "running", "completed", "pruned", "diverged", "out of memory", "failed", "lost"
@@ -43,9 +42,10 @@ class Trial:
     folders: Mapping[int, Path] = field(default_factory=dict)
 
     @cached_property
-    def score(self) -> Score | None:
+    def score(self) -> Estimate | None:
         """The value over its seeds; None where it has not completed one."""
-        return score(self.values.values()) if self.status == "completed" else None
+        is_told = self.status == "completed" and self.values
+        return estimate(list(self.values.values())) if is_told else None
 
     @property
     def path(self) -> Path:
@@ -63,7 +63,7 @@ class Trial:
             "again": self.again,
             "values": {str(seed): value for seed, value in self.values.items()},
             "mean": worth and worth.mean,
-            "interval": worth and worth.interval,
+            "interval": None if worth is None or worth.n < 2 else (worth.low, worth.high),
             "folders": {str(seed): str(path) for seed, path in self.folders.items()},
         }
 

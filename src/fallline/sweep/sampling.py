@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
-from optuna.study import Study, create_study
+from optuna.study import Study, StudyDirection, create_study
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Uniform
 from fallline.sweep.definition import SweepFile
@@ -57,21 +58,45 @@ def params(file: SweepFile, number: int, values: Values) -> dict[str, Any]:
     }
 
 
-def propose(file: SweepFile, study: Study, number: int) -> dict[str, Any]:
+def propose(
+    file: SweepFile, study: Study, number: int, hopeless: Container[int] = ()
+) -> dict[str, Any]:
     """What the file's sampler tries next, given every trial of the study: a configuration.
 
-    The sampler is made for this one question, seeded by the sweep's seed and the trial's number:
-    Optuna keeps no random state, so that a resumed search asks as an undisturbed one does. It is
-    asked on a copy in memory, because it writes to a trial that it has not proposed yet.
+    Trials that are `hopeless` count as the worst of all. The sampler is made for this one
+    question, seeded by the sweep's seed and the trial's number: Optuna keeps no random state, so
+    that a resumed search asks as an undisturbed one does. It is asked on a copy in memory, because
+    it writes to a trial that it has not proposed yet.
     """
-    sampler = _sampler(file.extension.sampler, _seed(file.extension.seed, number))
+    name = file.extension.sampler
+    sampler = _sampler(name, _seed(file.extension.seed, number))
     copy = create_study(direction=study.direction, sampler=sampler)
-    copy.add_trials(study.get_trials(deepcopy=False))
+    copy.add_trials(_told(study, hopeless, by_value=name == "gp"))
     seen = axes(file)
     asked = copy.ask({key: axis.distribution for key, axis in seen.items()})
     values = {key: axis.value(asked.params[key]) for key, axis in seen.items()}
     fixed = {key: d.value for key, d in file.space.items() if isinstance(d, Constant)}
     return {key: (values | fixed)[key] for key in file.space}
+
+
+def _told(study: Study, hopeless: Container[int], *, by_value: bool) -> Iterator[FrozenTrial]:
+    """Every trial; the hopeless ones as what the sampler takes for the worst.
+
+    One that goes by values is told the worst that completed, which may be another one later. TPE
+    ranks behind all of them those that were pruned, and last of these the ones without a value.
+    """
+    trials = study.get_trials(deepcopy=False)
+    values = [trial.value for trial in trials if trial.value is not None]
+    worst = (max if study.direction is StudyDirection.MINIMIZE else min)(values, default=0.0)
+    end = (TrialState.COMPLETE, worst) if by_value else (TrialState.PRUNED, None)
+    for trial in trials:
+        yield _with_end(trial, *end) if trial.number in hopeless else trial
+
+
+def _with_end(trial: FrozenTrial, state: TrialState, value: float | None) -> FrozenTrial:
+    return create_trial(
+        state=state, value=value, params=trial.params, distributions=trial.distributions
+    )
 
 
 def _axis(dimension: Dimension) -> Axis:

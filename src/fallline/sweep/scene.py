@@ -88,8 +88,8 @@ class Scene:
 
 
 def ended(trials: Sequence[Trial]) -> int:
-    """Configurations whose first seed is done."""
-    return sum(trial.status != "running" for trial in trials)
+    """Configurations whose first seed is done, and will not be tried again."""
+    return sum(trial.status != "running" and not trial.again for trial in trials)
 
 
 def trainings_ended(trials: Sequence[Trial]) -> int:

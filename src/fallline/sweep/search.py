@@ -129,9 +129,9 @@ class SweepSearch:
         if not isinstance(result, Ended) and status != "out of memory":
             self._put_off(trial, status, reason)
             return
-        worth = value if status == "completed" else self._worst() if status == "diverged" else None
-        self._study.end(trial.number, status, reason, worth)
-        values = {0: value} if status == "completed" and value is not None else {}
+        value = value if status == "completed" else None
+        self._study.end(trial.number, status, reason, value)
+        values = {} if value is None else {0: value}
         self._put(trial, status=status, reason=reason, values=values)
 
     def _put_off(self, trial: Trial, status: TrialStatus, reason: str) -> None:
@@ -243,11 +243,6 @@ class SweepSearch:
             return None
         value = record.values.get(self._objective.name)
         return value if isinstance(value, int | float) and math.isfinite(value) else None
-
-    def _worst(self) -> float | None:
-        """What a diverged trial counts as: the worst that completed so far."""
-        told = [trial.values[0] for trial in self._trials.values() if 0 in trial.values]
-        return (min if self._maximize else max)(told, default=None)
 
     def _put(self, trial: Trial, **changes: Any) -> Trial:
         self._trials[trial.number] = replace(trial, **changes)

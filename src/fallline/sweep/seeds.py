@@ -1,4 +1,4 @@
-"""Repetition over seeds: what a configuration is worth, and which ones are worth another seed.
+"""Repetition over seeds: which configurations are worth another one.
 
 Every configuration runs the first seed. Before each further one, those that a paired test finds
 worse than the best are left out: F-Race's idea (Birattari et al. 2002) with the analysis of
@@ -9,38 +9,15 @@ share initialization, data order and held-out images, so differences within a se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-CONFIDENCE: Final = 0.95
+from fallline.compare.estimate import CONFIDENCE
+
 FIRST_LOOK: Final = 1 / 3  # of the configurations get a second seed, when no spread is known yet
 FEWEST: Final = 3
-
-
-@dataclass(frozen=True)
-class Score:
-    """A configuration's value over its seeds; one alone has no deviation and no interval."""
-
-    mean: float
-    n: int
-    deviation: float | None = None
-    interval: tuple[float, float] | None = None
-
-
-def score(values: Iterable[float]) -> Score | None:
-    """Mean, deviation of the sample and Student's 95 % interval of the mean; None of nothing."""
-    from scipy.special import stdtrit
-
-    told = list(values)
-    if len(told) < 2:
-        return Score(told[0], 1) if told else None
-    mean, deviation = fmean(told), stdev(told)
-    half = float(stdtrit(len(told) - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(len(told))
-    return Score(mean, len(told), deviation, (mean - half, mean + half))
 
 
 def second_looks(trials: int) -> int:

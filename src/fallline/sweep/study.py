@@ -27,6 +27,8 @@ SPENT: Final = "spent"
 PARAMETERS: Final = "parameters"  # attributes of a trial
 END: Final = "end"
 PUT_OFF: Final = "put off"
+HOPELESS: Final = ("diverged", "out of memory", "failed")
+"""What a sampler is to stay away from; W&B's takes the worst for all of them too, as `impute`."""
 STATES: Final = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 
 
@@ -60,7 +62,9 @@ class Study:
     def propose(self, number: int) -> dict[str, Any]:
         """The configuration of a trial that is not there yet: the file's, or the sampler's."""
         if self._file.method == "bayes":
-            return propose(self._file, self._study, number)
+            ended = (trial for trial in self.trials() if not trial.again)
+            hopeless = {trial.number for trial in ended if trial.status in HOPELESS}
+            return propose(self._file, self._study, number, hopeless)
         return dict(self._file.point(number))
 
     def begin(self, number: int, values: Mapping[str, Any]) -> None:
@@ -84,14 +88,13 @@ class Study:
         self._storage.set_trial_user_attr(self._ids[number], PUT_OFF, told)
 
     def end(self, number: int, status: TrialStatus, reason: str, value: float | None) -> None:
-        """Ends a trial; `value` is what the sampler is to make of it, None: nothing."""
+        """Ends a trial; `value` is the metric's, where it completed."""
         trial = self._ids[number]
         self._storage.set_trial_user_attr(trial, END, {"status": status, "reason": reason})
-        state = STATES.get(status, TrialState.COMPLETE if value is not None else TrialState.FAIL)
+        state = STATES.get(status, TrialState.FAIL)
         if state is TrialState.COMPLETE and value is None:
             state = TrialState.FAIL
-        told = [value] if value is not None and state is not TrialState.FAIL else None
-        self._storage.set_trial_state_values(trial, state, told)
+        self._storage.set_trial_state_values(trial, state, None if value is None else [value])
 
     def would_prune(self, number: int, epoch: int, value: float, pruner: BasePruner) -> bool:
         """What one of Optuna's pruners says of a trial's curve up to an epoch's value."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
+from fallline.compare.estimate import Estimate
 from fallline.sweep.backend import Ended, Lost, Task
 from fallline.sweep.coordinator import Result as TaskResult
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Result, Trial
 from fallline.sweep.scene import Scene, ended
-from fallline.sweep.seeds import Score
 from fallline.track.terminal import clean
 from fallline.track.wording import NOTHING, clock
 
@@ -103,15 +103,12 @@ def last_line(scene: Scene, result: Result) -> str:
     return f"{score}  {settings(scene.file, result.best)}  {result.best.path}"
 
 
-def worth(score: Score | None, file: SweepFile) -> str:
+def worth(score: Estimate | None, file: SweepFile) -> str:
     """A score in words: 81.20% ± 0.31% (n = 3); the 95 % interval is as wide on either side."""
     if score is None:
         return NOTHING
     mean = number(score.mean, file)
-    if score.interval is None:
-        return mean
-    half = (score.interval[1] - score.interval[0]) / 2
-    return f"{mean} ± {number(half, file)} (n = {score.n})"
+    return mean if score.half is None else f"{mean} ± {number(score.half, file)} (n = {score.n})"
 
 
 def number(value: float, file: SweepFile) -> str:
@@ -132,12 +129,7 @@ def sparkline(values: Sequence[float]) -> str:
 
 def settings(file: SweepFile, trial: Trial) -> str:
     """What varies of a trial's configuration, under the names of the file."""
-    return settings_of(file, trial.parameters)
-
-
-def settings_of(file: SweepFile, values: Mapping[str, Any]) -> str:
-    """What varies of a configuration, under the names of the file."""
-    named = {".".join(file.words[key]): values[key] for key in file.searched}
+    named = {".".join(file.words[key]): trial.parameters[key] for key in file.searched}
     return clean(" ".join(f"{name}={_short(value)}" for name, value in named.items()))
 
 
