@@ -15,8 +15,8 @@ SOURCE = ROOT / "src" / "fallline"
 README = ROOT / "README.md"
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 ORDER = (
-    "errors machine registry storage values config records predictions space data models optim "
-    "track presets training compare sweep contest report cli"
+    "errors lock machine registry storage values config records predictions space data models "
+    "optim track presets training compare sweep contest report cli"
 )
 
 

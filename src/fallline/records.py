@@ -90,6 +90,11 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def plain_name(words: str, default: str) -> str:
+    """A folder's name from what somebody typed: whatever that is, it stays inside --out."""
+    return re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100] or default
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run; the only thing that reports read."""

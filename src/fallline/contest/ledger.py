@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
 from fallline.compare.evidence import PLAN, Evidence
 from fallline.compare.plan import Contestant, Plan
 from fallline.errors import RunError
+from fallline.lock import locked
 from fallline.storage import names_in, write_atomically
 
 
@@ -24,19 +23,13 @@ def opened(path: Path, wanted: Plan) -> Iterator[Plan]:
     at work on it.
     """
     path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            "the comparison is under way in another process",
-            seen=str(path),
-            next="wait for it or stop it first; --workers runs more trainings at a time",
-        ) from None
-    try:
+    taken = RunError(
+        "the comparison is under way in another process",
+        seen=str(path),
+        next="wait for it or stop it first; --workers runs more trainings at a time",
+    )
+    with locked(path / ".lock", taken):
         yield _settled(path, wanted)
-    finally:
-        lock.release()
 
 
 def conclude(path: Path) -> Comparison:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
 from fallline.contest.wording import configuration_lines, plan_lines
 from fallline.errors import DataError
+from fallline.records import plain_name
 from fallline.report.files import write_report
 from fallline.sweep.backend import Place
 from fallline.sweep.coordinator import Coordinator, Ending
@@ -142,10 +142,9 @@ def _run(
 
 
 def _named(plan: Plan, name: str | None) -> Plan:
-    """The plan with a folder's name: whatever is typed, it stays inside --out."""
+    """The plan with its folder's name."""
     words = name or f"compare-{Path(plan.data).name.partition('.')[0]}-{'-'.join(plan.workloads)}"
-    plain = re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100]
-    return replace(plan, name=plain or "comparison")
+    return replace(plan, name=plain_name(words, "comparison"))
 
 
 def _command() -> str:

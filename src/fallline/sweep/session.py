@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fallline.errors import ConfigError, RunError
+from fallline.records import plain_name
 from fallline.storage import names_in, write_atomically
 from fallline.sweep.backend import Place
 from fallline.sweep.boards import BOARDS
@@ -155,8 +155,7 @@ def _carry_out(
 
 def _name(name: str | None, file: SweepFile, source: Source) -> str:
     stem = "sweep" if isinstance(source, Mapping) else Path(source).stem
-    words = name or file.name or stem
-    return re.sub(r"[^A-Za-z0-9_+=-]+", "-", words).strip("-")[:100] or "sweep"
+    return plain_name(name or file.name or stem, "sweep")
 
 
 def _folder(out: Path, name: str, *, new: bool) -> Path:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
 from fallline.errors import ConfigError, MissingExtra, RunError
+from fallline.lock import locked
 
 DATABASE: Final = "study.db"
 ALLOWED: Final = (
@@ -40,13 +40,13 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
     Raises RunError if another coordinator is at work, ConfigError for a `where` that is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / ".lock", folder):
+    with locked(folder / ".lock", _at_work(str(folder))):
         if where is None:
             with _open(_sqlite(folder / DATABASE)) as storage:
                 yield storage
         elif where.startswith("journal:"):
             path = _journal_path(where)
-            with _locked(path.with_name(path.name + ".coordinator"), path):
+            with locked(path.with_name(path.name + ".coordinator"), _at_work(str(path))):
                 yield _journal(path)
         elif where.startswith(("postgresql://", "postgres://")):
             with _advisory_lock(where, name), _open(_postgresql(where)) as storage:
@@ -156,19 +156,6 @@ def without_password(url: str) -> str:
     scheme, _, rest = url.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{at}{host}"
-
-
-@contextmanager
-def _locked(path: Path, what: Path) -> Iterator[None]:
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise _at_work(str(what)) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _at_work(what: str) -> RunError:

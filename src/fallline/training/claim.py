@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from filelock import FileLock, Timeout
-
 from fallline.errors import RunError
+from fallline.lock import locked
 from fallline.records import RunFolder
 
 LOCK = ".lock"
@@ -21,21 +20,17 @@ def claimed(folder: RunFolder, *, wait: float = 0.0) -> Iterator[None]:
     error. Raises RunError if it is not ours to use, or still in use after `wait` seconds.
     """
     _make(folder)
-    lock = FileLock(folder.path / LOCK, timeout=wait)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            "the run is under way in another process",
-            seen=str(folder.path),
-            next="wait for it, or stop it first",
-        ) from None
-    try:
-        yield
-    finally:
-        if not folder.config.exists():
-            _remove(folder)
-        lock.release()
+    taken = RunError(
+        "the run is under way in another process",
+        seen=str(folder.path),
+        next="wait for it, or stop it first",
+    )
+    with locked(folder.path / LOCK, taken, wait=wait):
+        try:
+            yield
+        finally:
+            if not folder.config.exists():
+                _remove(folder)
 
 
 def _make(folder: RunFolder) -> None:
