@@ -1,6 +1,6 @@
 # Everything a person types here. `make demo` first, `make check` before a commit.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format lint types board lock clean
+.PHONY: help setup demo test check bench pictures format lint types board lock clean
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
@@ -29,6 +29,9 @@ check: setup format lint types test  ## all that must hold before a commit
 bench: $(filter .uv/bin/uv,$(UV))  ## measure speed, beside other ways: about 2 hours
 	@$(UV) sync --locked --all-extras --group bench --quiet
 	$(RUN) python -m bench
+
+pictures: setup  ## draw every picture of README and docs anew: about 8 minutes
+	$(RUN) python docs/pictures
 
 format:
 	$(RUN) ruff format --check .

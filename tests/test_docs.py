@@ -13,7 +13,7 @@ from fallline.data.decode import FORMATS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -26,6 +26,12 @@ def test_the_readme_names_every_format_that_is_read() -> None:
     for name in FORMATS:
         assert name in text.upper()
     assert "TIFF, HEIC and others have to be converted" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_picture_of_a_page_is_there(page: Path) -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())
+    assert [picture for picture in pictures if not (page.parent / picture).is_file()] == []
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

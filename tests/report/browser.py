@@ -27,7 +27,10 @@ class Browser:
         for switch in (
             *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"),
             *("--disable-background-networking", "--no-first-run", "--hide-scrollbars"),
-            *("--host-resolver-rules=MAP * ~NOTFOUND", "--force-prefers-reduced-motion"),
+            *(
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                "--force-prefers-reduced-motion",
+            ),
         ):
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -38,13 +41,17 @@ class Browser:
     def open(self, page: Path, size: tuple[int, int] = DESK, *, dark: bool = False) -> None:
         """Opens a file as a reader does, and waits until its figures are there."""
         self.noticed()
+        self.visit(page.resolve().as_uri(), size, dark=dark)
+        self.wait_for(lambda: self.run("return document.documentElement.dataset.figures"))
+
+    def visit(self, url: str, size: tuple[int, int], *, dark: bool = False) -> None:
+        """Goes to an address."""
         width, height = size
         view = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
         self._devtools("Emulation.setDeviceMetricsOverride", view)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._devtools("Emulation.setEmulatedMedia", {"features": scheme})
-        self.driver.get(page.resolve().as_uri())
-        self.wait_for(lambda: self.run("return document.documentElement.dataset.figures"))
+        self.driver.get(url)
 
     def noticed(self) -> tuple[list[str], list[str]]:
         """Since the last call: what the console was warned of, and the addresses asked for."""

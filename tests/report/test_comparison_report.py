@@ -160,6 +160,7 @@ def test_several_models_have_a_section_each_and_profiles_over_all(comparison: Pa
 
 def test_the_results_alone_make_a_page_without_the_runs(one_model: Path, tmp_path: Path) -> None:
     (tmp_path / "comparison.json").write_text(comparison_of(one_model).to_json())
+    (tmp_path / "plan.json").write_bytes((one_model / "plan.json").read_bytes())
     whole, alone = document_at([one_model]), document_at([tmp_path])
     assert alone.answer == whole.answer
     assert alone.grids["ranking"] == whole.grids["ranking"]

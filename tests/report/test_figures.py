@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,13 @@ def test_a_ranking_a_bar_and_a_map_of_a_sweep_become_pictures(figures: list[Figu
     for name in ("ranking", "gaps-mlp", "best-of-mlp", "effect-0"):
         figure = next(f for f in figures if f.name == name)
         assert drawings(figure)[f"{name}.png"].startswith(b"\x89PNG")
+
+
+def test_a_drawn_point_has_the_symbol_of_the_page(figures: list[Figure]) -> None:
+    gaps = next(f for f in figures if f.name == "gaps-mlp")
+    drawn = set()
+    for symbol in ("circle", "circle-open", "star"):
+        view = copy.deepcopy(dict(gaps.views[""]))
+        view["data"][0]["marker"]["symbol"] = [symbol] * len(view["data"][0]["x"])
+        drawn.add(drawings(replace(gaps, views={"": view}))["gaps-mlp.png"])
+    assert len(drawn) == 3

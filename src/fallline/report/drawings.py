@@ -112,14 +112,22 @@ def _scatter(axes: Any, trace: Plain, places: dict[str, int]) -> None:
         shape = "steps-post" if line.get("shape") == "hv" else "default"
         style = DASHES[line.get("dash", "solid")]
         width = 0.8 * line.get("width", 2)
-        dots = {"marker": "o", "ms": 3} if "markers" in trace["mode"] else {}
+        dots = _marker(marker.get("symbol", "circle"), 5) if "markers" in trace["mode"] else {}
         how = {"lw": width, "drawstyle": shape, "label": name} | dots | _colour(line["color"])
         axes.plot(x, y, style, **how)
     elif "markers" in trace["mode"]:
-        symbol = marker.get("symbol", "circle")
-        shape = MARKERS.get(symbol if isinstance(symbol, str) else "circle", "o")
-        size, label = 0.7 * marker.get("size", 6), name
-        axes.plot(x, y, shape, ms=size, ls="none", label=label, **_colour(marker["color"]))
+        symbols = marker.get("symbol", "circle")
+        symbols = [symbols] * len(x) if isinstance(symbols, str) else symbols
+        for symbol in dict.fromkeys(symbols):
+            chosen = [place for place, each in enumerate(symbols) if each == symbol]
+            how = _marker(symbol, marker.get("size", 6)) | {"ls": "none", "label": name}
+            points = [x[place] for place in chosen], [y[place] for place in chosen]
+            axes.plot(*points, **how, **_colour(marker["color"]))
+
+
+def _marker(symbol: str, size: float) -> Plain:
+    filling = {"fillstyle": "none"} if symbol.endswith("-open") else {}
+    return {"marker": MARKERS.get(symbol, "o"), "ms": 0.7 * size} | filling
 
 
 def _bars(axes: Any, trace: Plain, places: dict[str, int]) -> None:
@@ -172,7 +180,7 @@ def _dress(axes: Any, layout: Plain, places: dict[str, int]) -> None:
         axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(LINE)
-    axes.tick_params(colors=SOFT, labelsize=8, length=0)
+    axes.tick_params(which="both", colors=SOFT, labelsize=8, length=0)
 
 
 def _name(trace: Plain) -> str:

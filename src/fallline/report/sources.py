@@ -46,7 +46,7 @@ def read_source(paths: Sequence[Path], progress: Progress) -> Source:
     Raises RunError if a path holds no run.
     """
     compared = _comparison(paths[0]) if len(paths) == 1 else None
-    if compared and not any(paths[0].glob("*/config.json")):
+    if compared and not _has_runs(paths[0]):
         return Source("comparison", compared.plan.name, tuple(paths), (), Metric(), {}, compared)
     folders = list(dict.fromkeys(folder for path in paths for folder in run_folders(path)))
     runs = []
@@ -79,11 +79,15 @@ def run_folders(path: Path) -> list[Path]:
     )
 
 
+def _has_runs(path: Path) -> bool:
+    return any(path.glob("*/config.json"))
+
+
 def _comparison(path: Path) -> Comparison | None:
     """Made anew from the plan and the runs where they are, else as it was written."""
-    if (path / PLAN).is_file():
-        return comparison_of(path)
     file = path / COMPARISON
+    if (path / PLAN).is_file() and (_has_runs(path) or not file.is_file()):
+        return comparison_of(path)
     if not file.is_file():
         return None
     try:

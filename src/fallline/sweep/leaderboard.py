@@ -82,8 +82,8 @@ def drawn(scene: Scene, running: Mapping[str, int], height: int) -> Group:
 def _best(scene: Scene, now: Standings, most: int) -> Table:
     grid = _grid("best", now.metric, "")
     for place, trial in enumerate(now.best[:most]):
-        score = Text(worth(trial.score, scene.file), style="green" if not place else "")
-        grid.add_row(f"{trial.number}", score, settings(scene.file, trial))
+        score = _line(worth(trial.score, scene.file), "green" if not place else "")
+        grid.add_row(f"{trial.number}", score, _line(settings(scene.file, trial)))
     return grid
 
 
@@ -95,8 +95,9 @@ def _running(scene: Scene, running: Mapping[str, int]) -> Table:
         name = key.removeprefix("trial-").replace("-seed", " seed ").lstrip("0")
         curve = [value for _, value in trial.curve] if key.endswith("seed0") else []
         last = f" {number(curve[-1], scene.file)}" if curve else ""
-        shown = Text(sparkline(curve) + last, style="cyan")
-        grid.add_row(name if name[0] != " " else f"0{name}", shown, settings(scene.file, trial))
+        shown, chosen = sparkline(curve) + last, settings(scene.file, trial)
+        name = name if name[0] != " " else f"0{name}"
+        grid.add_row(name, _line(shown, "cyan"), _line(chosen))
     return grid
 
 
@@ -104,15 +105,20 @@ def _stopped(now: Standings) -> Table:
     grid = _grid("stopped", "why", "")
     for trial in now.stopped[:STOPPED]:
         why = clean(trial.reason.partition("\n")[0])
-        grid.add_row(f"{trial.number}", Text(f"{trial.status}: {why}", style="yellow"), "")
+        grid.add_row(f"{trial.number}", _line(f"{trial.status}: {why}", "yellow"), "")
     return grid
 
 
 def _grid(*titles: str) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in titles:
-        grid.add_column(title, no_wrap=True, overflow="ellipsis")
+    for place, title in enumerate(titles):
+        grid.add_column(title, no_wrap=place == 0)  # which keeps its width
     return grid
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A cell that is cut off where there is no room, and not wrapped."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _progress(scene: Scene, now: Standings) -> str:

@@ -1,11 +1,7 @@
-"""Draws the README's picture of one run: loss and accuracy over training seconds.
-
-python docs/pictures/draw_run.py RUN [PICTURE.png]
-"""
+"""The README's picture of one run: loss and accuracy over training seconds."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -54,8 +50,3 @@ def _title(run: RunFolder) -> str:
         f"{config['model']['name']} by {config['optim']['name']} on {facts['data']['name']}, "
         f"{threads}{test}"
     )
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).with_name("run.png")
-    draw(RunFolder.open(sys.argv[1]), target)
