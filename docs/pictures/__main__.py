@@ -24,7 +24,7 @@ from fallline.report.drawings import drawings
 from fallline.report.files import document_at
 
 HERE = Path(__file__).resolve().parent
-STUDY, OF_THE_STUDY = HERE.parent / "study", ("ranking-convnet", "learning-rate-convnet")
+STUDY = HERE.parent / "study"
 SWEEP = {
     "name": "digits",
     "method": "random",
@@ -72,8 +72,9 @@ def main() -> None:
         path = run or train(data=given.data, out=out, name="default").path
         draw(RunFolder.open(path), HERE / "run.png")
     for figure in document_at([STUDY]).figures:
-        if figure.name in OF_THE_STUDY:
-            (STUDY / f"{figure.name}.svg").write_bytes(drawings(figure)[f"{figure.name}.svg"])
+        for name, content in drawings(figure).items():
+            if (STUDY / name).exists():  # those that its README or ours shows
+                (STUDY / name).write_bytes(content)
 
 
 if __name__ == "__main__":

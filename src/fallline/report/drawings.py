@@ -55,9 +55,11 @@ def drawings(figure: Figure) -> dict[str, bytes]:
 
 
 def _draw(spec: Plain, figure: Figure) -> dict[str, bytes]:
+    from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
+    rcParams["svg.hashsalt"] = figure.name  # equal figures, equal files
     canvas = Canvas(
         figsize=(WIDE, figure.height * INCHES_PER_PIXEL), layout="constrained", facecolor="white"
     )
@@ -77,7 +79,7 @@ def _draw(spec: Plain, figure: Figure) -> dict[str, bytes]:
     files = {}
     for kind in ("svg", "png"):
         buffer = io.BytesIO()
-        metadata: Any = {"Date": None} if kind == "svg" else None  # equal figures, equal files
+        metadata: Any = {"Date": None} if kind == "svg" else None
         canvas.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
         files[kind] = buffer.getvalue()
     return files
