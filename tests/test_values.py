@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from fallline.config import RunConfig, declared_fields
+from fallline.errors import did_you_mean
 from fallline.models.table import MODELS
 from fallline.optim.table import OPTIMIZERS
 from fallline.values import range_of, value_fault
@@ -87,3 +88,9 @@ def test_every_setting_has_words_and_every_stated_example_is_allowed() -> None:
         assert "any value" not in range_of(field), name
         for example in field.examples or ():
             TypeAdapter(field.rebuild_annotation()).validate_python(example)
+
+
+def test_two_letters_that_changed_places_are_understood() -> None:
+    assert did_you_mean("adma", ("adamax", "adam", "adamw")) == "adam"
+    assert did_you_mean("adamwx", ("sgd", "adamw")) == "adamw"
+    assert did_you_mean("qqq", ("sgd", "adamw")) is None

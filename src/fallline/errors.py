@@ -32,7 +32,8 @@ Status = Literal["completed", "pruned", "diverged", "interrupted", "failed"]
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
     """The known word that `word` most probably was meant to be, if any comes close."""
     by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    turned = [name for name in by_lower if sorted(name) == sorted(word.lower())]
+    close = turned or get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
 
 

@@ -184,6 +184,13 @@ class RunFolder:
         """An existing run's folder; raises RunError if `path` is none."""
         folder = cls(Path(path))
         if not folder.config.is_file():
+            if held := cls.all_in(folder.path):
+                raise RunError(
+                    "this is a folder of runs, and one run is asked for",
+                    seen=f"{path} holds {len(held)}",
+                    allowed=f"one of them, such as {held[0].path}",
+                    next=f"rank them with: fallline report {path}",
+                )
             raise RunError(
                 "this is no run folder",
                 seen=f"{path} holds no config.json",

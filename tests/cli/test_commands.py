@@ -12,6 +12,10 @@ import pytest
 from command_line import SMALL, run
 from PIL import Image
 
+from fallline.errors import ConfigError, RunError
+from fallline.records import RunFolder
+from fallline.sweep.document import read_document
+
 
 def test_a_comparison_can_be_seen_before_it_is_begun(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -181,3 +185,24 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback() -> None:
     done = subprocess.run(script, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_a_sweep_where_one_run_is_asked_for_names_a_run(tmp_path: Path) -> None:
+    (tmp_path / "trial-0000").mkdir()
+    (tmp_path / "trial-0000" / "config.json").write_text("{}")
+    with pytest.raises(RunError, match="folder of runs") as raised:
+        RunFolder.open(tmp_path)
+    assert str(tmp_path / "trial-0000") in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "seen"), [(None, "No such file"), ("", "nothing")])
+def test_a_sweep_file_that_says_nothing_is_told_in_words(
+    tmp_path: Path, text: str | None, seen: str
+) -> None:
+    path = tmp_path / "sweep.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        read_document(path)
+    assert f"seen: {seen}" in str(raised.value)
+    assert "Errno" not in str(raised.value)

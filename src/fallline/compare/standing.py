@@ -222,4 +222,4 @@ def notes_of(
     return tuple(notes)
 
 
-_PAST = {"diverged": "diverged", "failed": "failed", "missing": "came to no end"}
+_PAST = {"diverged": "diverged", "failed": "failed", "missing": "still to come"}

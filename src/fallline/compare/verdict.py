@@ -43,7 +43,8 @@ def verdict_of(
     narrowest = hardest or (gaps[0] if gaps else None)
     needed = narrowest.seeds_needed if narrowest else None
     if open_ := sum(standing.open for standing in standings):
-        text = f"Not all has ended, {open_} trainings are open: so far {_reached(leader, split)}."
+        still = "1 training is" if open_ == 1 else f"{open_} trainings are"
+        text = f"Not all has ended, {still} open: so far {_reached(leader, split)}."
         return Verdict(None, contenders, text, needed)
     if len(standings) == 1:
         return Verdict(None, contenders, f"{_reached(leader, split)}. It had no rival.", None)

@@ -35,11 +35,13 @@ def interval(metric: Metric, estimate: Estimate, digits: int = 1) -> str:
 
 
 def plus_minus(metric: Metric, estimate: Estimate | None, digits: int = 2) -> str:
-    """A value and half its interval: 97.21 ± 0.43 %."""
+    """A value and half its interval: 97.21 ± 0.43 %; one over images, which is lopsided, whole."""
     if estimate is None:
         return NOTHING
     if estimate.half is None:
         return value(metric, estimate.value, digits)
+    if estimate.of == "images":
+        return f"{value(metric, estimate.value, digits)} ({interval(metric, estimate, digits)})"
     if metric.is_share:
         half = f"{100 * estimate.half:.{digits}f}"
         return f"{100 * estimate.value:.{digits}f} ± {half}{THIN}%"

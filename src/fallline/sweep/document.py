@@ -52,14 +52,14 @@ def read_document(path: Path) -> Document:
     except (OSError, YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"cannot read the sweep file {path}",
-            seen=str(error),
+            seen=str(getattr(error, "strerror", error) or error),
             allowed="a YAML file, as for `wandb sweep`",
             next="examples are in sweeps/, the format in docs/sweeps.md",
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
             f"cannot read the sweep file {path}",
-            seen=f"a {type(values).__name__}",
+            seen="nothing" if values is None else f"a {type(values).__name__}",
             allowed="method, metric, parameters and so on, as for `wandb sweep`",
         )
     return Document(text, values, path.parent, notes)
