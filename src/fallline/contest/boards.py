@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from fallline.compare.comparison import Comparison
 from fallline.contest.search import ContestSearch
 from fallline.contest.wording import ended_line, header, summary
-from fallline.registry import Table, load
+from fallline.registry import Table
+from fallline.sweep.boards import BoardRow
 from fallline.sweep.coordinator import Evaluated, News, Note, Over
 from fallline.track.terminal import say, tell
 
@@ -114,20 +115,6 @@ class JsonBoard:
 
     def close(self) -> None:
         """There is nothing to close."""
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """A row. `target` points to a class that takes a Scene."""
-
-    name: str
-    summary: str
-    target: str
-
-    def build(self, scene: Scene) -> Board:
-        """The board of a comparison."""
-        board: Board = load(self.target)(scene)
-        return board
 
 
 BOARDS: Final = Table(

@@ -12,7 +12,7 @@ from typing import Any
 
 from fallline.compare.comparison import Comparison
 from fallline.compare.plan import Plan
-from fallline.contest.boards import BOARDS, Scene
+from fallline.contest.boards import BOARDS, Board, Scene
 from fallline.contest.design import Wish, plan_of
 from fallline.contest.ledger import conclude, opened
 from fallline.contest.recipe import Recipe
@@ -132,7 +132,7 @@ def _run(
     search: ContestSearch, folder: Path, place: Place, show: Show
 ) -> tuple[Comparison, Ending]:
     backend = place.open(folder, 1, search.device)
-    board = BOARDS[settled(show)].build(Scene(search, folder, backend.slots))
+    board: Board = BOARDS[settled(show)].build(Scene(search, folder, backend.slots))
     with closing(board):
         ending = Coordinator(search, backend, board).run()
         found = conclude(folder)

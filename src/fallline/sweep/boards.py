@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from fallline.registry import Table, load
 from fallline.sweep.coordinator import Evaluated, News, Note, Over
@@ -99,16 +99,15 @@ class JsonBoard:
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A row. `target` points to a class that takes a Scene."""
+    """A row, of sweeps or of comparisons; `target` points to a class that takes a Scene."""
 
     name: str
     summary: str
     target: str
 
-    def build(self, scene: Scene) -> Board:
-        """The board of a sweep."""
-        board: Board = load(self.target)(scene)
-        return board
+    def build(self, scene: Any) -> Any:
+        """The board of what is under way in the scene."""
+        return load(self.target)(scene)
 
 
 BOARDS: Final = Table(

@@ -16,7 +16,7 @@ from fallline.errors import ConfigError, RunError
 from fallline.records import plain_name
 from fallline.storage import names_in, write_atomically
 from fallline.sweep.backend import Place
-from fallline.sweep.boards import BOARDS
+from fallline.sweep.boards import BOARDS, Board
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
@@ -131,7 +131,7 @@ def _carry_out(
     device = "auto" if file.script else resolve(file.layers).config.train.device
     backend = place.open(folder, file.extension.per_device or 1, device)
     scene = Scene(folder.name, folder, file, search, meter, backend.slots, search.trials)
-    board = BOARDS[settled(show)].build(scene)
+    board: Board = BOARDS[settled(show)].build(scene)
 
     def audience(news: News) -> None:
         meter(news)
