@@ -49,9 +49,9 @@ FILE: dict[str, Any] = {
 
 def measure() -> list[dict[str, Any]]:
     """A row for each way: overhead per trial in seconds, and its ratio to Ray Tune's."""
-    from fallline.sweep.ray_place import RayCluster
+    from fallline.sweep.ray_place import QUIETLY, RayCluster
 
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.update(QUIETLY)  # before Ray is imported
     import ray
 
     ray.init(

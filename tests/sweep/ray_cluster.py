@@ -12,11 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from fallline.sweep.ray_place import QUIETLY
+
 TOKEN = "0123456789abcdef" * 2
 ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": TOKEN,
-    "RAY_USAGE_STATS_ENABLED": "0",
+    **QUIETLY,
     "OMP_NUM_THREADS": "1",
 }
 STORE_BYTES = 80_000_000

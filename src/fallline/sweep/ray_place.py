@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 QUIETLY: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anyone
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # a dead node's last log lines stay out of the leaderboard
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, workers would build environments anew
 }
 ALONE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """For a Ray of one machine: all of it listens on 127.0.0.1 alone, as Ray does on macOS and Windows
