@@ -93,12 +93,17 @@ def _words(schema: Mapping[str, Any]) -> str:
 def _alternatives(schema: Mapping[str, Any]) -> list[str]:
     if "anyOf" in schema:
         return [word for part in schema["anyOf"] for word in _alternatives(part)]
-    if "const" in schema or "enum" in schema:
-        return [typed(value) for value in schema.get("enum", [schema.get("const")])]
+    if stated := _stated(schema):
+        return [typed(value) for value in stated]
     if "pattern" in schema and "examples" in schema:
         return [typed(value) for value in schema["examples"]]
     kind = schema.get("type", "")
     return [_list(schema) if kind == "array" else _KINDS.get(kind, "any value") + _range(schema)]
+
+
+def _stated(schema: Mapping[str, Any]) -> list[Any]:
+    """The values that a schema lists, if it does."""
+    return [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
 
 
 def _list(schema: Mapping[str, Any]) -> str:
@@ -127,14 +132,15 @@ def _example(field: FieldInfo) -> str:
         return typed(field.examples[0])
     if field.default is not None and not field.is_required():
         return typed(field.default)
-    return typed(next(filter(lambda value: _takes(field, value), (1, 0.5, 2, "name", [1])), None))
+    likely = (*_stated(_schema(field)), 1, 0.5, 2, "name", [1])
+    return typed(next(filter(lambda value: _takes(field, value), likely), None))
 
 
 def _meant(seen: Any, field: FieldInfo) -> str | None:
     """The allowed value that was most probably meant: another word, 0.1 for 0,1, [3] for 3."""
     if isinstance(seen, str):
         for part in _branches(_schema(field)):
-            guess = did_you_mean(seen, [v for v in part.get("enum", ()) if isinstance(v, str)])
+            guess = did_you_mean(seen, [v for v in _stated(part) if isinstance(v, str)])
             if guess:
                 return guess
     texts = [f"[{seen}]"]

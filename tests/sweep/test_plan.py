@@ -15,6 +15,7 @@ from fallline.sweep.plan import plan
 from fallline.sweep.pruner import PRUNERS
 from fallline.sweep.schema import Budget, Extension
 from fallline.sweep.script import MACROS
+from fallline.sweep.wording import described
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 HYPERBAND = {"type": "hyperband", "min_iter": 2}
@@ -63,6 +64,17 @@ def test_a_rule_that_stops_nobody_is_said() -> None:
     )
     assert told.bands == ()
     assert "stops nobody" in told.notes[-1]
+
+
+def test_the_header_names_the_bands_that_runs_reach() -> None:
+    def stops(least: int) -> str:
+        stated = {"parameters": {"epochs": {"value": 3}, "lr": {"value": 0.1}}, "method": "random"}
+        metric, rule = {"name": "val/loss"}, {"type": "hyperband", "min_iter": least, "eta": 2}
+        file = read({**stated, "metric": metric, "early_terminate": rule})
+        return next(line for line in described(file) if line.startswith("stops"))
+
+    assert "at bands 1, 2, one in 2 passes" in stops(1)
+    assert "whose first band no run reaches" in stops(4)
 
 
 def test_a_script_has_a_plan_too() -> None:

@@ -68,6 +68,7 @@ def test_what_cannot_be_done_is_refused_by_name_and_reason(
         ({"optim.learning_rate": {"value": 1}}, "did you mean optim.lr?"),
         ({"optimizer.lr": {"value": 1}}, "did you mean optim.lr?"),
         ({"optim.momentun": {"value": 1}, "optimizer": {"value": "sgd"}}, "optim.momentum?"),
+        ({"lerning_rate": {"min": 1, "max": 0}}, "did you mean learning_rate?"),
         ({"lr": {"values": [0.1, -0.1]}}, "optim.lr does not take this value"),
         ({"lr": {"distribution": "normal", "mu": 0.1, "sigma": 0.1}}, "a number above 0"),
         (
@@ -147,7 +148,8 @@ def test_a_metric_that_no_run_reports_or_nobody_means_is_refused(metric: Any, sa
         ({"type": "hyperband", "max_iter": 2, "s": 2}, "has no band"),
         ({"type": "hyperband", "min_iter": 0}, "early_terminate.min_iter"),
         ({"type": "hyperband", "min_iter": 1, "eta": 1}, "early_terminate.eta"),
-        ({"type": "envelope", "min_iter": 1}, "early_terminate.type"),
+        ({"type": "envelope", "min_iter": 1}, "for example early_terminate.type=hyperband"),
+        ({"type": "hyperbnad", "min_iter": 1}, "did you mean hyperband?"),
         ({"min_iter": 1}, "early_terminate.type"),
         ({"type": "hyperband", "min_itr": 1}, "did you mean early_terminate.min_iter?"),
     ],

@@ -71,12 +71,10 @@ def _unknown_option(ctx: Any, option: str, words: Sequence[str]) -> Fault:
 
 def _setting(option: str) -> str | None:
     """The setting that an option's name is of, by its short name where it has one."""
-    from fallline.config import SHORT_NAMES, field_names
-    from fallline.training.faults import option_keys
+    from fallline.training.faults import setting_names
 
-    keys = [*option_keys(), *field_names()]
+    keys = setting_names()
     named = {key.rpartition(".")[2]: key for key in keys} | {key: key for key in keys}
-    named |= {short: short for short in SHORT_NAMES}
     return named.get(option.lstrip("-").replace("-", "_"))
 
 

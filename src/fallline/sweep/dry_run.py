@@ -133,5 +133,6 @@ def _in_words(file: SweepFile, found: Estimate) -> str:
     if file.cap is None:
         return f"{each}, without end"
     runs = file.cap * (file.extension.seeds if file.extension.seeds > 1 else 1)
-    most = "at most " if file.extension.seeds > 1 or file.early_terminate or file.pruner else ""
-    return f"{each}: {most}{clock(found.seconds * runs / found.slots)} for {runs:,} trainings"
+    fewer = file.extension.seeds > 1 or file.early_terminate or file.pruner
+    less = " if none is stopped early or left out" if fewer else ""
+    return f"{each}: {clock(found.seconds * runs / found.slots)} for {runs:,} trainings{less}"

@@ -36,6 +36,7 @@ from fallline.sweep.sections import (
     read_run_cap,
     read_script,
 )
+from fallline.training.faults import unknown_setting
 from fallline.training.resolve import Layer
 
 __all__ = ["SweepFile", "changes", "read"]
@@ -127,6 +128,8 @@ def _read_group(
             parameters |= _read_group(inner, path, script, found)
         elif parameter := parse(".".join(path), entry, found, script=script is not None):
             parameters[path] = parameter
+        elif not script and (unknown := unknown_setting(".".join(path))):
+            found.faults.append(unknown)  # which its values would have shown otherwise
     return parameters
 
 

@@ -54,7 +54,7 @@ class Plan:
 
 def plan(sweep: SweepFile, first: int = 5) -> Plan:
     """The plan of a sweep, with its `first` configurations."""
-    cap, measurements, rule = sweep.cap, _most_measurements(sweep), sweep.early_terminate
+    cap = sweep.cap
     points = len(sweep.grid) if sweep.method == "grid" else None
     return Plan(
         title=f"{sweep.name or 'sweep'}: {sweep.method}",
@@ -63,10 +63,16 @@ def plan(sweep: SweepFile, first: int = 5) -> Plan:
         configurations=tuple(_configuration(sweep, i) for i in range(min(first, cap or first))),
         points=points,
         trainings=_trainings(sweep) if points and points <= COUNTED else None,
-        bands=rule.below(measurements or UNKNOWN) if rule else (),
+        bands=bands(sweep),
         limits=tuple(_limits(sweep)),
-        notes=(*sweep.notes, *_on_bands(sweep, measurements)),
+        notes=(*sweep.notes, *_on_bands(sweep)),
     )
+
+
+def bands(sweep: SweepFile) -> tuple[int, ...]:
+    """The counts of measurements at which early stopping looks, as far as runs get."""
+    rule = sweep.early_terminate
+    return rule.below(_most_measurements(sweep) or UNKNOWN) if rule else ()
 
 
 def _objective(sweep: SweepFile) -> str:
@@ -128,9 +134,9 @@ def _duration(seconds: float) -> str:
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
-def _on_bands(sweep: SweepFile, measurements: int | None) -> list[str]:
-    rule = sweep.early_terminate
-    if rule is None or measurements is None or rule.below(measurements):
+def _on_bands(sweep: SweepFile) -> list[str]:
+    rule, measurements = sweep.early_terminate, _most_measurements(sweep)
+    if rule is None or measurements is None or bands(sweep):
         return []
     return [
         f"early_terminate stops nobody: its first band is at {rule.bands[0]} measurements, and "

@@ -12,6 +12,7 @@ from fallline.compare.estimate import Estimate
 from fallline.sweep.backend import Ended, Lost, Task
 from fallline.sweep.coordinator import Result as TaskResult
 from fallline.sweep.definition import SweepFile
+from fallline.sweep.plan import bands
 from fallline.sweep.results import Result, Trial
 from fallline.sweep.scene import Scene, ended
 from fallline.track.terminal import clean
@@ -143,6 +144,7 @@ def _short(value: Any) -> str:
 
 def _rule(file: SweepFile) -> str:
     if file.early_terminate is not None:
-        bands = ", ".join(map(str, file.early_terminate.bands[:4]))
-        return f"hyperband, at bands {bands}, one in {file.early_terminate.eta:g} passes"
+        shown = ", ".join(map(str, bands(file)[:4]))
+        where = f"at bands {shown}" if shown else "whose first band no run reaches"
+        return f"hyperband, {where}, one in {file.early_terminate.eta:g} passes"
     return f"Optuna's {file.pruner.name} pruner" if file.pruner else ""

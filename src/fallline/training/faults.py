@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from fallline.config import SHORT_NAMES, RunConfig
+from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.errors import Fault, did_you_mean
 from fallline.models.table import MODELS, Model
 from fallline.optim.row import Optimizer
@@ -22,14 +22,22 @@ _ROWS: Final[Mapping[str, tuple[str, Iterable[Model | Optimizer]]]] = {
 }
 
 
-def option_keys() -> list[str]:
-    """The dotted keys of every model's and optimizer's options, for suggestions."""
-    return [
+def setting_names() -> list[str]:
+    """Every dotted key and short name there is, options of models and optimizers among them."""
+    options = [
         f"{section}.{name}"
         for section, (_, rows) in _ROWS.items()
         for row in rows
         for name in row.options.model_fields
     ]
+    return [*options, *field_names(), *SHORT_NAMES]
+
+
+def unknown_setting(key: str) -> Fault | None:
+    """The fault of a word that names neither a setting nor a section of them."""
+    known = setting_names()
+    sections = {name.rpartition(".")[0] for name in known}
+    return None if key in {*known, *sections} else _unknown_setting(key, known, SETTINGS)
 
 
 def faults_of(

@@ -27,7 +27,7 @@ from fallline.optim.schema import held_by, options_schema
 from fallline.optim.table import row as optimizer_row
 from fallline.presets.table import PRESETS
 from fallline.records import RunFolder
-from fallline.training.faults import faults_of, option_faults, option_keys
+from fallline.training.faults import faults_of, option_faults, setting_names
 
 Settings = dict[str, tuple[Any, str]]
 """Values by dotted key, each with its origin."""
@@ -249,8 +249,7 @@ def _schema_faults(nested: dict[str, Any]) -> list[Fault]:
     try:
         config = RunConfig.model_validate(nested)
     except ValidationError as error:
-        known = [*option_keys(), *field_names(), *SHORT_NAMES]
-        return faults_of(error, RunConfig, "", known)
+        return faults_of(error, RunConfig, "", setting_names())
     faults: list[Fault | None] = []
     if config.schedule.name not in SCHEDULES:
         faults.append(SCHEDULES.unknown(config.schedule.name))
