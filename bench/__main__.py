@@ -31,7 +31,7 @@ from bench import (
 
 JPEG_COPY = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.tar.xz"
 PRESETS = "fast94,fast95,fast96" if torch.cuda.is_available() else "fast70,fast80,fast90,mlp60"
-RACERS = "fast70,fast80,fast90,airbench,plain,lightning"
+RACERS = "fast70,fast80,fast90,airbench,plain,cycle,lightning"
 
 
 def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("sections", nargs="*", help="which; all if none is named")
     parser.add_argument("--data", default=str(JPEG_COPY) if JPEG_COPY.exists() else "cifar10")
     parser.add_argument("--out", type=Path, default=Path("runs/bench.json"))
-    parser.add_argument("--limit", type=float, default=1500, help="seconds a racer may train")
+    parser.add_argument("--limit", type=float, default=1500, help="seconds for endless racers")
     parser.add_argument("--rounds", type=int, default=3, help="of the sprint to 70 %%")
     parser.add_argument("--presets", default=PRESETS, help="whose claims are measured")
     parser.add_argument("--racers", default=RACERS, help="who runs the long race")
