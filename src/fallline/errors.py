@@ -34,6 +34,8 @@ def did_you_mean(word: str, known: Sequence[str]) -> str | None:
     by_lower = {name.lower(): name for name in known}
     turned = [name for name in by_lower if sorted(name) == sorted(word.lower())]
     close = turned or get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    begun = [name for name in by_lower if len(word) > 2 and name.startswith(word.lower())]
+    close = close or begun * (len(begun) == 1)  # max: maximize
     return by_lower[close[0]] if close else None
 
 

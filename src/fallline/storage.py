@@ -77,6 +77,12 @@ def _storing(path: Path) -> Iterator[None]:
         raise storage_error(path, error) from error
 
 
+def make_folder(path: Path) -> None:
+    """A folder with all above it. Raises StorageError where there can be none."""
+    with _storing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Puts `content` under `path`, whole or not at all. Raises StorageError."""
     with atomic_writer(path) as file:
@@ -85,7 +91,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 def names_in(folder: Path) -> set[str]:
     """What a folder holds, hidden files aside: locks, and those a kill left half written."""
-    there = folder.iterdir() if folder.exists() else ()
+    there = folder.iterdir() if folder.is_dir() else ()
     return {path.name for path in there if not path.name.startswith(".")}
 
 

@@ -47,7 +47,7 @@ def test_a_comparison_can_be_seen_before_it_is_begun(
         (["compare", "--model", "mlp", "--workloads", "mlp"], ["--model and --workloads"]),
         (["compare", "--targets", "0.6,x"], ["--targets", "0.6,0.7"]),
         (["compare", "--on", "wandb", "--data", "digits"], ["chooses its configurations itself"]),
-        (["trian"], ["No such command", "train"]),
+        (["trian"], ["unknown command", "did you mean train?"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "--" not in value else None,
 )

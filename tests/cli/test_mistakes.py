@@ -48,6 +48,12 @@ def test_a_mistyped_option_is_led_to_the_one_that_was_meant(refuse: Refuse) -> N
     assert "fallline data fetch --help" in refuse("data", "fetch", "digits", "--xyz")
 
 
+def test_a_mistyped_command_is_answered_like_every_mistake(refuse: Refuse) -> None:
+    said = refuse("swep")
+    assert "unknown command\n    seen: swep" in said
+    assert "did you mean sweep?" in said
+
+
 def test_an_option_that_takes_a_number_says_so(refuse: Refuse) -> None:
     said = refuse("train", "--seed", "three")
     assert "--seed does not take this value" in said

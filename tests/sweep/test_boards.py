@@ -73,8 +73,8 @@ def test_lines_say_what_is_searched_what_came_of_it_and_what_next(
     ("end", "used_up", "words"),
     [
         (ended(), None, []),
-        (lost(), None, ["the same command again goes on from here, and tries the 3 again"]),
-        (failed(), None, ["the same command again goes on from here, and tries the 3 again"]),
+        (lost(), None, ["the same command goes on from here, and tries the 3 again"]),
+        (failed(), None, ["the same command goes on from here, and tries the 3 again"]),
         (ended(), "no time is left", ["with a larger budget in its file, the same command goes"]),
     ],
 )

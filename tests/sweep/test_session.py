@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 
 from fallline import sweep
 from fallline.cli.app import app
-from fallline.errors import ConfigError, RunError
+from fallline.errors import ConfigError, RunError, StorageError
 from fallline.machine import usable_cores
 from fallline.records import Record
 from fallline.sweep import slots
 from fallline.sweep.backend import Event, Reported, Task
 from fallline.sweep.dry_run import estimate, rehearse
 from fallline.sweep.file import read
+from fallline.sweep.local import Local
 from fallline.sweep.ray_place import RayCluster
 from fallline.sweep.slots import Slot, plan
 from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
@@ -115,6 +116,18 @@ def test_a_changed_file_is_refused_unless_told_to_begin_anew(
     assert other.path.name == "sweep-2"
 
 
+def test_a_sweep_begun_anew_goes_on_by_the_same_command_without_new(
+    small: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(small, tmp_path)
+    changed = {**small, "fallline": {"data": "synthetic", "seed": 7, "budget": {"epochs": 4}}}
+    first = run(changed, tmp_path, new=True, show="lines")
+    assert (first.kind, first.path.name) == ("budget", "sweep-2")
+    assert "the same command without --new goes on from here" in capsys.readouterr().out
+    assert run(changed, tmp_path).path == first.path
+    assert run(small, tmp_path).path.name == "sweep"
+
+
 def test_a_folders_runs_are_never_credited_to_a_study_elsewhere(
     small: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -171,6 +184,79 @@ def test_a_program_is_refused_on_ray_before_ray_is_started(
         begin(script, on=RayCluster("127.0.0.1:9"))
 
 
+def test_a_program_that_is_not_there_is_refused_and_one_beside_its_file_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "beside").mkdir()
+    script = {"program": "mine.py", "method": "grid", "parameters": {"a": {"values": [1]}}}
+    with pytest.raises(ConfigError, match=r"program: mine\.py") as caught:
+        rehearse(script, on=Stage())
+    assert "next: write the path" in str(caught.value)
+    (tmp_path / "beside" / "mine.py").write_text("")
+    path = tmp_path / "beside" / "sweep.yaml"
+    with path.open("w") as file:
+        YAML().dump(script, file)
+    with pytest.raises(ConfigError, match=f"next: it is beside the file: cd {path.parent}"):
+        run(path, tmp_path)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_settings_of_ours_are_nothing_to_a_program(tmp_path: Path) -> None:
+    script = {"program": __file__, "method": "grid", "parameters": {"a": {"values": [1]}}}
+    with pytest.raises(ConfigError, match="settings and data: nothing to a program of your own"):
+        run(script, tmp_path, data="digits", settings={"epochs": 1})
+
+
+def test_a_dry_run_says_what_a_trial_of_a_program_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = {"program": __file__, "method": "grid", "parameters": {"a": {"values": [1]}}}
+    rehearse(script, on=Stage())
+    assert f"{__file__} --a=1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("refused", ["storage", "place"])
+def test_what_is_refused_leaves_no_folder(
+    small: dict[str, Any], tmp_path: Path, refused: str
+) -> None:
+    class Nowhere(Stage):
+        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+            raise RunError("nobody answers")
+
+    wrong: dict[str, Any] = {
+        "storage": {"storage": "sqlite:study.db"},
+        "place": {"on": Nowhere()},
+    }
+    with pytest.raises((ConfigError, RunError)):
+        run(small, tmp_path, **wrong[refused])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_told(small: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        run(small, tmp_path / "file")
+
+
+def test_a_sweep_whose_every_trial_fails_came_to_nothing(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Stage):
+        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+            return Scripted(lambda number, seed: Plot([], failed()))
+
+    result = run({**small, "run_cap": 2}, tmp_path, on=Broken())
+    assert (result.kind, result.in_vain) == ("finished", True)
+    assert not run(small, tmp_path / "other").in_vain
+    monkeypatch.setattr(Local, "open", Broken.open)
+    path = tmp_path / "s.yaml"
+    with path.open("w") as file:
+        YAML().dump({**small, "run_cap": 2}, file)
+    done = CliRunner().invoke(app, ["sweep", str(path), "--out", str(tmp_path / "third")])
+    assert done.exit_code == 1
+
+
 def test_a_set_value_of_a_searched_setting_is_refused(
     small: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -212,6 +298,8 @@ def test_the_examples_run(path: Path, tmp_path: Path) -> None:
 
 
 def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
+    with pytest.raises(ConfigError, match="no trainings at a time"):
+        Local(workers=0)
     assert [slot.threads for slot in plan(usable_cores())] == [1] * usable_cores()
     assert len(plan("auto", device="cpu")) <= usable_cores()
     (alone,) = plan(1)

@@ -20,7 +20,12 @@ def test_every_fault_is_reported_at_once() -> None:
     text = faults(
         method="gird",
         metrix={},
-        parameters={"optimzer": {"value": "sgd"}, "lr": 3, "epochs": {"vaule": 2}},
+        parameters={
+            "optimzer": {"value": "sgd"},
+            "model": {"value": "mpl"},
+            "lr": 3,
+            "epochs": {"vaule": 2},
+        },
         run_cap=0,
         fallline={"bugdet": {}, "seeds": 0},
     )
@@ -33,6 +38,7 @@ def test_every_fault_is_reported_at_once() -> None:
         "did you mean fallline.budget?",
         "fallline.seeds",
         "did you mean optim",
+        "did you mean mlp?",
     ):
         assert part in text, part
 
@@ -82,6 +88,11 @@ def test_what_cannot_be_done_is_refused_by_name_and_reason(
         ({"learning_rate": {"value": 1}, "lr": {"value": 1}}, "are one setting: optim.lr"),
         ({"2nd": {"value": 1}}, "cannot be a parameter's name"),
         ({"optim": {"parameters": {}}}, "states no distribution"),
+        ({"lr": {"min": 0.1, "max": 0.01}}, "min is above max"),
+        ({"lr": {"distribution": "loguniform", "min": 0, "max": 1}}, "mean log_uniform_values?"),
+        ({"lr": {"distribution": "uniform", "min": 0.1}}, "add max: ..."),
+        ({"batch_size": {"values": 64}}, "write values: [64]"),
+        ({"optimizer": {"value": "adam"}, "momentum": {"value": 0.9}}, "fallline list optimizers"),
         ({"schedule": {"values": ["linear", "onecycle"]}, "warmup": {"value": 0.1}}, "onecycle"),
         ({"seed": {"values": ["a"]}}, "seed"),
         ({"seed": {"min": 0, "max": 2**60}}, "fewer than 2^53"),
@@ -128,7 +139,8 @@ def test_a_grid_over_what_cannot_be_listed_is_refused(entry: dict[str, Any]) -> 
         ({"name": "accuracy", "goal": "maximize"}, "did you mean val/accuracy?"),
         ({"name": "test/accuracy", "goal": "maximize"}, "chooses on val"),
         ({"name": "val/accuracy"}, "write goal: maximize"),
-        ({"name": "val/loss", "goal": "min"}, "metric.goal"),
+        ({"name": "val/loss", "goal": "min"}, "did you mean minimize?"),
+        ({"name": "val/acc", "goal": "max"}, "did you mean val/accuracy?"),
         ({"goal": "minimize"}, "metric.name"),
         ({"name": "val/loss", "traget": 0.1}, "did you mean metric.target?"),
         ({"name": "val/loss", "target": "low"}, "metric.target is no number"),
@@ -167,6 +179,7 @@ def test_what_needs_a_metric_says_so() -> None:
 @pytest.mark.parametrize(
     ("extension", "said"),
     [
+        ({"budget": {"trails": 4}}, "did you mean fallline.budget.trials?"),
         ({"base": "fats80"}, "did you mean fast80?"),
         ({"base": "nowhere.yaml"}, "cannot read the config nowhere.yaml"),
         ({"data": "cifra10"}, "did you mean cifar10?"),

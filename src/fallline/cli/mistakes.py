@@ -9,7 +9,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from fallline.errors import ConfigError, Fault, did_you_mean
+from fallline.errors import ConfigError, Fault, did_you_mean, unknown_name
+
+NO_COMMAND = "No such command"
 
 
 class Commands(TyperGroup):
@@ -32,6 +34,10 @@ def _fault_of(error: Any) -> Fault | None:
         return _unknown_option(ctx, option, sys.argv[1:])
     if ctx is not None and isinstance(error, typer.BadParameter):
         return _bad_value(error, ctx)
+    said = str(getattr(error, "message", ""))
+    if ctx is not None and said.startswith(NO_COMMAND):
+        word = said.removeprefix(NO_COMMAND).split("'")[1]
+        return unknown_name("command", word, ctx.command.list_commands(ctx))
     return None
 
 

@@ -94,7 +94,7 @@ def sweep(
         )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    if result.kind == "failures":
+    if result.kind == "failures" or result.in_vain:
         raise typer.Exit(1)
 
 
@@ -112,6 +112,9 @@ def _workers(text: str) -> int | Literal["auto"]:
         return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise ConfigError(
-            "--workers is no number of workers", seen=text, allowed="1, 2, ... or auto"
+            "--workers is no number of workers",
+            seen=text,
+            allowed="1, 2, ... or auto",
+            next="leave it out: auto fits this machine",
         )
     return int(text)

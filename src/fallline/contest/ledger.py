@@ -12,7 +12,7 @@ from fallline.compare.evidence import PLAN, Evidence
 from fallline.compare.plan import Contestant, Plan
 from fallline.errors import RunError
 from fallline.lock import locked
-from fallline.storage import names_in, write_atomically
+from fallline.storage import make_folder, names_in, write_atomically
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def opened(path: Path, wanted: Plan) -> Iterator[Plan]:
     Raises RunError if the folder holds another comparison or something else, or another process is
     at work on it.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     taken = RunError(
         "the comparison is under way in another process",
         seen=str(path),

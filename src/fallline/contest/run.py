@@ -24,6 +24,7 @@ from fallline.records import plain_name
 from fallline.report.files import write_report
 from fallline.sweep.backend import Place
 from fallline.sweep.coordinator import Coordinator, Ending
+from fallline.sweep.folder import taken_back
 from fallline.sweep.local import Local
 from fallline.track.terminal import Show, drawn_progress, say, settled
 from fallline.training.images import load_or_fall_back
@@ -98,7 +99,7 @@ def carry_out(wish: Wish, *, out: Path, name: str | None, on: Place, show: Show)
     """What `run` does, from a wish."""
     plan, recipe = prepare(wish, name, show)
     folder = out / plan.name
-    with opened(folder, plan) as settled_plan:
+    with taken_back(folder), opened(folder, plan) as settled_plan:
         search = ContestSearch(TaskMaker(settled_plan, recipe, folder))
         found, ending = _run(search, folder, on, show)
     ending.raise_for_signal()

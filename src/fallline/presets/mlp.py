@@ -22,15 +22,26 @@ def mlp60() -> RunConfig:
 
     fallline train mlp60 --data cifar10_jpeg.tar.xz
     """
-    return _connected(widths=(1024, 512), epochs=4)
+    return _connected(widths=(1024, 512), epochs=4, lr=0.1)
 
 
-def _connected(*, widths: tuple[int, ...], epochs: float) -> RunConfig:
+def mlp70() -> RunConfig:
+    """CIFAR-10 to 70 % without convolutions, six views of an image averaged.
+
+    On the JPEG copy of CIFAR-10, test split, n = 1: 67.14 %, with six views averaged 70.19 %, in
+    210 s of training on one core of an AMD EPYC (Zen 4), torch 2.15, 2026-11-25.
+
+    fallline train mlp70 --data cifar10_jpeg.tar.xz
+    """
+    return _connected(widths=(2048, 512), epochs=15, lr=0.06)
+
+
+def _connected(*, widths: tuple[int, ...], epochs: float, lr: float) -> RunConfig:
     return RunConfig(
         data=DataConfig(validate_on="test", augment=AugmentConfig(flip="alternating", shift=2)),
         model=ModelConfig.model_validate({"name": "mlp", "widths": widths, "components": 512}),
         optim=OptimConfig.model_validate(
-            {"name": "muon", "lr": 0.1, "momentum": 0.9, "ns_steps": 3, "rest_lr": 0.005}
+            {"name": "muon", "lr": lr, "momentum": 0.9, "ns_steps": 3, "rest_lr": 0.005}
         ),
         schedule=ScheduleConfig(name="linear", warmup=0.05),
         train=TrainConfig(

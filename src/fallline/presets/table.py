@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fallline.config import RunConfig
 from fallline.presets.fast import fast70, fast80, fast90
 from fallline.presets.gpu import fast94, fast95, fast96
-from fallline.presets.mlp import mlp60
+from fallline.presets.mlp import mlp60, mlp70
 from fallline.presets.neutral import neutral
 from fallline.presets.steady import steady
 from fallline.registry import Table
@@ -41,6 +41,7 @@ PRESETS = Table(
             fast80,
             fast90,
             mlp60,
+            mlp70,
             fast94,
             fast95,
             fast96,

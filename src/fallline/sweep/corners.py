@@ -120,7 +120,7 @@ class Corners:
     def _meant(self, section: str, option: str) -> str | None:
         """The setting of the section that a wrong word of it stands for, if any comes close."""
         short = SHORT_NAMES.get(option, "")
-        if short.startswith(f"{section}."):
+        if short.startswith(f"{section}.") and short != f"{section}.{option}":
             return short
         names = self._names(section)
         table = OPTIMIZERS if section == "optim" else MODELS

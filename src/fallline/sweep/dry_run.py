@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +14,16 @@ from fallline.errors import RunError
 from fallline.records import RunFolder
 from fallline.sweep.backend import Backend, Ended, Failed, Lost, Place, Task
 from fallline.sweep.definition import SweepFile
+from fallline.sweep.folder import Source, name_of
 from fallline.sweep.plan import ConfigurationRow, Plan, plan
-from fallline.sweep.session import Source, given, prepare
+from fallline.sweep.session import given, prepare
 from fallline.sweep.tasks import TaskMaker
 from fallline.track.terminal import clean, say
 from fallline.track.wording import clock
 from fallline.training.resolve import resolve
 
 PROBE_STEPS: Final = 40
+A_CAP: Final = "give it a run_cap, or fallline: {budget: {time: 2h}}"
 LOOKED_AT: Final = 50  # configurations whose epochs the estimate averages
 
 
@@ -50,25 +53,27 @@ def rehearse(
     Raises ConfigError with everything that would be refused.
     """
     file, _ = prepare(source, given(data, settings), seed, on, "auto")
-    for line in lines(plan(file)):
+    for line in lines(plan(replace(file, name=name_of(None, file, source)))):
         say(line)
-    if file.script is None:
+    if file.script is not None:
+        say(f"{'runs':<9}  {clean(shlex.join(file.script.argv(file.nested(file.draw(0)))))}")
+    else:
         say(f"{'time':<9}  {_in_words(file, estimate(file, on))}")
 
 
 def lines(of: Plan) -> list[str]:
     """A plan as text."""
-    facts = [("sweep", of.title), ("metric", of.objective)]
+    facts = [("sweep", of.title), ("metric", of.objective), *(("data", data) for data in of.data)]
     if of.points is not None:
         alike = of.trainings is not None and of.trainings < of.points
         differ = f", of which {of.trainings} differ in what is trained" if alike else ""
         facts.append(("points", f"{of.points:,}{differ}"))
     facts += _titled("space", [f"{word}: {values}" for word, values in of.parameters.items()])
-    facts += _titled("first", [_configuration(row) for row in of.configurations])
+    facts += _titled(of.shown, [_configuration(row) for row in of.configurations])
     if of.bands:
         bands = ", ".join(str(band) for band in of.bands)
         facts.append(("bands", f"early stopping looks at measurements {bands}"))
-    facts.append(("ends", " or ".join(of.limits) or "never by itself"))
+    facts.append(("ends", " or ".join(of.limits) or f"never by itself: {A_CAP}"))
     facts += _titled("note", of.notes)
     return [f"{name:<9}  {clean(text)}" for name, text in facts]
 

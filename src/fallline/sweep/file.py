@@ -126,10 +126,11 @@ def _read_group(
             found.refuse("this cannot be a parameter's name", repr(name), allowed)
         elif isinstance(inner, Mapping) and inner and len(entry) == 1:
             parameters |= _read_group(inner, path, script, found)
-        elif parameter := parse(".".join(path), entry, found, script=script is not None):
-            parameters[path] = parameter
-        elif not script and (unknown := unknown_setting(".".join(path))):
-            found.faults.append(unknown)  # which its values would have shown otherwise
+        else:
+            parameter = parse(".".join(path), entry, found, script=script is not None)
+            parameters |= {path: parameter} if parameter else {}
+            if not script and (unknown := unknown_setting(".".join(path))):
+                found.faults.append(unknown)
     return parameters
 
 

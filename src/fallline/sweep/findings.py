@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from fallline.config import Section
+from fallline.config import Section, declared_fields
 from fallline.errors import Fault
 from fallline.training.faults import faults_of
 
@@ -63,6 +63,7 @@ class Findings:
             return kind.model_validate(numbers)
         except ValidationError as error:
             names = [f"{where}.{name}" for name in kind.model_fields]
+            names += declared_fields(kind, f"{where}.")
             self.faults += faults_of(error, kind, f"{where}.", names)
             return None
 

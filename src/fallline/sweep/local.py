@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Final, Literal
 
 import fallline
+from fallline.errors import ConfigError
 from fallline.storage import storage_error
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
 from fallline.sweep.slots import Slot, plan
@@ -164,6 +165,14 @@ class Local:
 
     workers: int | Literal["auto"] = "auto"
     takes_programs = True
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for fewer workers than 1."""
+        if self.workers != "auto" and self.workers < 1:
+            hint = "leave it out: auto fits this machine"
+            raise ConfigError(
+                "no trainings at a time", seen=self.workers, allowed="1, 2, ...", next=hint
+            )
 
     def open(self, folder: Path, per_device: int, device: str) -> LocalProcesses:
         """Processes for a sweep in `folder`; none is started before there is a task for it."""

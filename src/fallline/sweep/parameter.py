@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fallline.errors import Fault, did_you_mean, unknown_name
@@ -38,6 +38,10 @@ def parse(name: str, entry: Any, findings: Findings, *, script: bool = False) ->
         return None
     _check_keys(name, entry, distribution, findings)
     parts = _parts(name, entry, distribution, findings, script)
+    low, high = (parts.get(key) for key in ENDS)
+    if low is not None and high is not None and low > high:
+        seen = f"min: {low}, max: {high}"
+        findings.refuse(f"parameter {name}: min is above max", seen, next="exchange them")
     if len(findings.faults) > known:
         return None
     if distribution.old:
@@ -71,6 +75,9 @@ def _distribution(name: str, entry: Parts, findings: Findings) -> Distribution |
         if str(word) in DISTRIBUTIONS:
             return DISTRIBUTIONS[str(word)]
         fault = unknown_name(f"distribution of parameter {name}", str(word), DISTRIBUTIONS.names)
+        guess = did_you_mean(str(word), DISTRIBUTIONS.names)
+        if guess and (instead := DISTRIBUTIONS[guess].old):  # nobody means exponents of e
+            fault = replace(fault, next=f"did you mean {instead}?")
         findings.faults.append(fault)
         return None
     if "value" in entry:
@@ -128,7 +135,9 @@ def _check_keys(name: str, entry: Parts, row: Distribution, findings: Findings) 
     for key in row.needs:
         if key not in entry:
             seen = ", ".join(map(str, entry))
-            findings.faults.append(Fault(f"parameter {name}: {row.name} needs {key}", seen))
+            findings.refuse(
+                f"parameter {name}: {row.name} needs {key}", seen, next=f"add {key}: ..."
+            )
 
 
 def _with_steps(key: object, name: str) -> str | None:
@@ -144,7 +153,8 @@ def _parts(
         where = f"{name}.{key}"
         if key in ("values", "probabilities"):
             if not isinstance(value, list | tuple) or not value:
-                findings.faults.append(Fault(f"{where} is no list", repr(value), "at least one"))
+                hint = f"write {key}: [{value}]" if value else None
+                findings.refuse(f"{where} is no list", repr(value), "a list of one or more", hint)
             elif key == "values":
                 parts[key] = [_value(f"{where}", item, findings, script) for item in value]
             else:

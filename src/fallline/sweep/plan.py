@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fallline.space import Dimension
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.points import settled
+from fallline.training.resolve import resolve
 
 UNKNOWN = 100
 """Measurements to show bands for, where a file does not say how many there are."""
@@ -32,8 +33,10 @@ class Plan:
     Attributes:
         title: name and method.
         parameters: what each can be, under the file's names, in W&B's order.
-        configurations: the first ones; for bayes draws like those it begins with, since it
-            chooses by what it has seen.
+        data: the image set, where it is one for all of our trainings.
+        shown: what the configurations shown are: the first, or for bayes, which chooses by what it
+            has seen, examples.
+        configurations: those.
         points: how many a grid has; None for the other methods.
         trainings: how many of a grid's points differ in what a run takes; None where not counted.
         bands: the counts of measurements at which early stopping looks.
@@ -43,7 +46,9 @@ class Plan:
 
     title: str
     objective: str
+    data: tuple[str, ...]
     parameters: Mapping[str, str]
+    shown: Literal["first", "such as"]
     configurations: tuple[ConfigurationRow, ...]
     points: int | None
     trainings: int | None
@@ -54,11 +59,13 @@ class Plan:
 
 def plan(sweep: SweepFile, first: int = 5) -> Plan:
     """The plan of a sweep, with its `first` configurations."""
-    cap = sweep.cap
+    cap, seeds = sweep.cap, sweep.extension.seeds
     points = len(sweep.grid) if sweep.method == "grid" else None
     return Plan(
-        title=f"{sweep.name or 'sweep'}: {sweep.method}",
+        title=f"{sweep.name or 'sweep'}: {sweep.method}" + f", {seeds} seeds" * (seeds > 1),
         objective=_objective(sweep),
+        data=_data(sweep),
+        shown="such as" if sweep.method == "bayes" else "first",
         parameters={".".join(sweep.words[key]): str(d) for key, d in sweep.space.items()},
         configurations=tuple(_configuration(sweep, i) for i in range(min(first, cap or first))),
         points=points,
@@ -67,6 +74,12 @@ def plan(sweep: SweepFile, first: int = 5) -> Plan:
         limits=tuple(_limits(sweep)),
         notes=(*sweep.notes, *_on_bands(sweep)),
     )
+
+
+def _data(sweep: SweepFile) -> tuple[str, ...]:
+    if sweep.script or "data.name" in sweep.space:
+        return ()
+    return (resolve(sweep.layers).config.data.name,)
 
 
 def bands(sweep: SweepFile) -> tuple[int, ...]:

@@ -84,6 +84,12 @@ class Result:
     ending: str
 
     @property
+    def in_vain(self) -> bool:
+        """Whether it came to nothing: every trial failed, was lost or ran out of memory."""
+        nothing = {"failed", "lost", "out of memory"}
+        return bool(self.trials) and {trial.status for trial in self.trials} <= nothing
+
+    @property
     def ranking(self) -> list[Trial]:
         """Completed trials, the best first."""
         return ranked(self.trials, self.goal)

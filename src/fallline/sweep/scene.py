@@ -52,6 +52,7 @@ class Scene:
         search: its trials.
         meter: what it has used up.
         slots: trainings at a time.
+        again: the command that goes on with it, in words.
         before: its trials when this session began.
         began: when that was, by the monotonic clock.
     """
@@ -62,6 +63,7 @@ class Scene:
     search: SweepSearch
     meter: Meter
     slots: int
+    again: str = "the same command"
     before: Sequence[Trial] = ()
     began: float = field(default_factory=time.monotonic)
 

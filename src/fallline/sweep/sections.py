@@ -103,6 +103,8 @@ def read_metric(
     if isinstance(stated, Mapping) and stated.get("impute_while_running") is False:
         stated = {**stated, "impute_while_running": "false"}  # YAML reads the word as a bool
     metric = found.section(Metric, "metric", stated)
+    if metric is None and isinstance(stated, Mapping) and not script:
+        _own(Metric(name=str(stated.get("name", METRICS[0])), goal="maximize"), found)
     if metric and (metric.impute, metric.impute_while_running) != ("worst", "false"):
         found.notes.append(
             "metric: impute and impute_while_running act under W&B's server alone; here a "

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from fallline.errors import ConfigError, RunError
-from fallline.records import plain_name
-from fallline.storage import names_in, write_atomically
+from fallline.errors import ConfigError
 from fallline.sweep.backend import Place
 from fallline.sweep.boards import BOARDS, Board
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.file import read
+from fallline.sweep.folder import Source, describe, folder_of, name_of, refuse_another, taken_back
 from fallline.sweep.local import Local
 from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
 from fallline.sweep.scene import Scene
+from fallline.sweep.script import Script
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
@@ -32,10 +29,6 @@ from fallline.sweep.tasks import FOR_TRIALS
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import Layer, resolve
-
-UNDESCRIBED: Final = ("study.db", "wandb.json")
-"""How the names begin that a sweep leaves if it ends before its folder is described."""
-Source = str | Path | Mapping[str, Any]
 
 
 def run(
@@ -71,16 +64,17 @@ def run(
     another process is at work on the sweep or it was begun with something else, DataError,
     StorageError; after Ctrl-C or SIGTERM, when all is saved, KeyboardInterrupt or SystemExit(143).
     """
-    place = on or Local()
+    place, kept = on or Local(), address(storage)
     file, images = prepare(source, given(data, settings), seed, place, show)
-    folder = _folder(Path(out), _name(name, file, source), new=new)
-    _refuse_another(folder, "storage", address(storage))
-    with open_store(storage, folder, folder.name) as store:
+    folder = folder_of(Path(out), name_of(name, file, source), file.fingerprint, new=new)
+    refuse_another(folder, "storage", kept)
+    again = f"the same command{' without --new' * new}"
+    with taken_back(folder), open_store(storage, folder, folder.name) as store:
         begin = cache(lambda: Study(store, folder.name, file, images))
         with closing((controller or FileController()).take(file, begin, folder)) as control:
             study = begin()
-            _describe(folder, file, images, storage)
-            result, ending = _carry_out(file, study, folder, control, place, show)
+            describe(folder, file, images, kept)
+            result, ending = _carry_out(file, study, folder, control, place, show, again)
     ending.raise_for_signal()
     return result
 
@@ -106,6 +100,8 @@ def prepare(
             seen=file.script.program or " ".join(file.script.command),
             next="leave out --on",
         )
+    if file.script is not None:
+        _check_script(file.script, layers, source)
     if file.script is not None or "data.name" in file.space:
         return file, None
     wanted = resolve(file.layers)
@@ -116,6 +112,27 @@ def prepare(
     return file, images.fingerprint
 
 
+def _check_script(script: Script, layers: list[Layer], source: Source) -> None:
+    """Raises ConfigError where its program is not there, and for what means nothing to it."""
+    if layers:
+        raise ConfigError(
+            f"{' and '.join(layer.origin for layer in layers)}: nothing to a program of your own",
+            seen=script.program or " ".join(script.command),
+            next="leave it out, and give the program what it needs by parameters or command",
+        )
+    program = Path(script.program or "")
+    if "${program}" not in script.command or program.is_file():
+        return
+    beside = Path() if isinstance(source, Mapping) else Path(source).parent
+    there = (beside / program).is_file()
+    raise ConfigError(
+        "the sweep's program is not there",
+        seen=f"program: {program}, in {Path.cwd()}",
+        allowed="a path from the folder where the command is typed, as for W&B's agent",
+        next=f"it is beside the file: cd {beside}" if there else "write the path it has from here",
+    )
+
+
 def _read(source: Source, layers: list[Layer], seed: int | None) -> SweepFile:
     file = read(source, layers=[FOR_TRIALS, *layers])
     if seed is None:
@@ -124,13 +141,19 @@ def _read(source: Source, layers: list[Layer], seed: int | None) -> SweepFile:
 
 
 def _carry_out(
-    file: SweepFile, study: Study, folder: Path, control: Control, place: Place, show: Show
+    file: SweepFile,
+    study: Study,
+    folder: Path,
+    control: Control,
+    place: Place,
+    show: Show,
+    again: str,
 ) -> tuple[Result, Ending]:
     search = SweepSearch(file, study, control)
     meter = Meter(file.extension.budget, study.spent, study.keep_spent)
     device = "auto" if file.script else resolve(file.layers).config.train.device
     backend = place.open(folder, file.extension.per_device or 1, device)
-    scene = Scene(folder.name, folder, file, search, meter, backend.slots, search.trials)
+    scene = Scene(folder.name, folder, file, search, meter, backend.slots, again, search.trials)
     board: Board = BOARDS[settled(show)].build(scene)
 
     def audience(news: News) -> None:
@@ -151,57 +174,3 @@ def _carry_out(
         )
         board.finish(result)
     return result, ending
-
-
-def _name(name: str | None, file: SweepFile, source: Source) -> str:
-    stem = "sweep" if isinstance(source, Mapping) else Path(source).stem
-    return plain_name(name or file.name or stem, "sweep")
-
-
-def _folder(out: Path, name: str, *, new: bool) -> Path:
-    """The sweep's folder; raises RunError if something else is there."""
-    folder, number = out / name, 2
-    while new and folder.exists():
-        folder, number = out / f"{name}-{number}", number + 1
-    names = names_in(folder)
-    if "sweep.json" not in names and not all(name.startswith(UNDESCRIBED) for name in names):
-        raise RunError(
-            "the sweep's folder holds something else",
-            seen=str(folder),
-            next="choose another --name or --out",
-        )
-    return folder
-
-
-def _refuse_another(folder: Path, part: str, now: str | None) -> None:
-    """Raises RunError where sweep.json says otherwise: runs there are of another sweep."""
-    path = folder / "sweep.json"
-    before = json.loads(path.read_text())[part] if path.exists() else now
-    if before != now:
-        raise RunError(
-            f"the sweep {folder.name} was begun with another {part}",
-            seen=str(now or "SQLite in its folder"),
-            allowed=str(before or "SQLite in its folder: no --storage"),
-            next="use what it was begun with, or begin another one with --new or --name",
-        )
-
-
-def _describe(folder: Path, file: SweepFile, images: str | None, storage: str | None) -> None:
-    """Writes sweep.json: what the folder is."""
-    _refuse_another(folder, "fingerprint", file.fingerprint)
-    objective = file.objective
-    about = {
-        "name": folder.name,
-        "method": file.method,
-        "metric": {"name": objective.name, "goal": objective.goal} if objective else None,
-        "file": file.text,
-        "fingerprint": file.fingerprint,
-        "seeds": file.extension.seeds,
-        "space": {".".join(file.words[key]): str(d) for key, d in file.space.items()},
-        "data": images,
-        "storage": address(storage),
-        "command": shlex.join(sys.argv),
-    }
-    path = folder / "sweep.json"
-    if not path.exists():
-        write_atomically(path, json.dumps(about, indent=2) + "\n")

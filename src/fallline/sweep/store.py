@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from fallline.errors import ConfigError, MissingExtra, RunError
 from fallline.lock import locked
+from fallline.storage import make_folder
 
 DATABASE: Final = "study.db"
 ALLOWED: Final = (
@@ -37,9 +38,11 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
     Args:
         where: what `--storage` says; None: SQLite in the folder.
 
-    Raises RunError if another coordinator is at work, ConfigError for a `where` that is none.
+    Raises RunError if another coordinator is at work, ConfigError for a `where` that is none,
+    StorageError where there can be no such folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    address(where)  # refuses it before the folder is there
+    make_folder(folder)
     with locked(folder / ".lock", _at_work(str(folder))):
         if where is None:
             with _open(_sqlite(folder / DATABASE)) as storage:
@@ -48,11 +51,9 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
             path = _journal_path(where)
             with locked(path.with_name(path.name + ".coordinator"), _at_work(str(path))):
                 yield _journal(path)
-        elif where.startswith(("postgresql://", "postgres://")):
+        else:
             with _advisory_lock(where, name), _open(_postgresql(where)) as storage:
                 yield storage
-        else:
-            raise ConfigError("there is no such storage", seen=where, allowed=ALLOWED)
 
 
 def open_to_read(where: str | None, folder: Path) -> BaseStorage:
@@ -141,10 +142,19 @@ def _psycopg() -> Any:
 
 
 def address(where: str | None) -> str | None:
-    """A storage as a sweep's folder keeps it: readable from anywhere, without its password."""
-    if where is None or not where.startswith("journal:"):
-        return where and without_password(where)
-    return f"journal:{_journal_path(where)}"
+    """A storage as a sweep's folder keeps it: readable from anywhere, without its password.
+
+    Raises ConfigError for one that is none.
+    """
+    if where is None:
+        return None
+    if where.startswith("journal:") and not _journal_path(where).is_dir():
+        return f"journal:{_journal_path(where)}"
+    if where.startswith(("postgresql://", "postgres://")):
+        return without_password(where)
+    raise ConfigError(
+        "there is no such storage", seen=where, allowed=ALLOWED, next="leave out --storage"
+    )
 
 
 def _journal_path(where: str) -> Path:

@@ -77,22 +77,22 @@ def summary(scene: Scene, result: Result) -> list[str]:
         lines.append(f"{'best' * (place == 0):<9}  {words}")
     lines += [f"{'run':<9}  {result.best.path}"] if result.best else []
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
-    lines += [f"{'next':<9}  {words}" for words in _what_goes_on(result)]
+    lines += [f"{'next':<9}  {words}" for words in _what_goes_on(scene.again, result)]
     page = "report" if scene.file.script else "board"  # TensorBoard knows nothing of a script
     return [*lines, f"{'next':<9}  fallline {page} {shlex.quote(str(scene.folder))}"]
 
 
-def _what_goes_on(result: Result) -> list[str]:
+def _what_goes_on(command: str, result: Result) -> list[str]:
     """What the same command does from here on, if it does anything."""
     again = sum(trial.again for trial in result.trials)
     tried = f"tries the {again} again that failed last or were lost"
     match result.kind:
         case "signal" | "failures":
-            return ["the same command again goes on from here" + f", and {tried}" * (again > 0)]
+            return [f"{command} goes on from here" + f", and {tried}" * (again > 0)]
         case "budget":
-            return ["with a larger budget in its file, the same command goes on from here"]
+            return [f"with a larger budget in its file, {command} goes on from here"]
         case "finished" if again:
-            return [f"the same command again {tried}"]
+            return [f"{command} {tried}"]
     return []
 
 

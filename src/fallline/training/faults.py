@@ -34,10 +34,12 @@ def setting_names() -> list[str]:
 
 
 def unknown_setting(key: str) -> Fault | None:
-    """The fault of a word that names neither a setting nor a section of them."""
-    known = setting_names()
-    sections = {name.rpartition(".")[0] for name in known}
-    return None if key in {*known, *sections} else _unknown_setting(key, known, SETTINGS)
+    """The fault of a word that names no setting; options of a row are not looked at."""
+    known, section = setting_names(), key.partition(".")[0]
+    is_option = "." in key and SHORT_NAMES.get(section, section).partition(".")[0] in _ROWS
+    if is_option or any(f"{name}.".startswith(f"{key}.") for name in known):
+        return None
+    return _unknown_setting(key, known, SETTINGS)
 
 
 def faults_of(
