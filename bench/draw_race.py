@@ -50,7 +50,7 @@ def draw(results: dict[str, Any], picture: Path) -> None:
     axes.set(xscale="log", xlabel="training seconds", ylabel="accuracy on the test split, %")
     axes.set_xticks([3, 10, 30, 100, 300, 1000], labels=["3", "10", "30", "100", "300", "1000"])
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower left")
     machine = results["machine"]
     axes.set_title(
         f"{results['data']}, {machine['cores']} cores of {machine['device']}, {machine['date']}",
