@@ -211,6 +211,7 @@ def test_on_paper_every_figure_is_there(browser: Browser, sweep_page: Path) -> N
     browser.run("dispatchEvent(new Event('beforeprint'))")
     count = "return document.querySelectorAll(arguments[0]).length"
     figures = browser.run(count, "[data-figure]")
+    assert figures > 0
     browser.wait_for(lambda: browser.run(count, "[data-figure] .modebar-container") == figures)
 
 
