@@ -59,7 +59,8 @@ def fast90() -> RunConfig:
     """CIFAR-10 to 90 %, six views of an image averaged, on two CPU cores.
 
     On the JPEG copy of CIFAR-10, test split, n = 1 (the run it was chosen by): 89.51 %, with six
-    views averaged 90.23 %, in 626 s of training. 2 cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-25.
+    views averaged 90.23 %, in 626 s of training. 2 cores of an AMD EPYC (Zen 4), torch 2.15,
+    2026-11-25.
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
     """

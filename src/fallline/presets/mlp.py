@@ -29,7 +29,8 @@ def mlp70() -> RunConfig:
     """CIFAR-10 to 70 % without convolutions, six views of an image averaged.
 
     On the JPEG copy of CIFAR-10, test split, n = 1 (the run it was chosen by): 67.14 %, with six
-    views averaged 70.19 %, in 210 s of training, beside another training, on one core of an AMD EPYC (Zen 4), torch 2.15, 2026-11-25.
+    views averaged 70.19 %, in 210 s of training, beside another training, on one core of an
+    AMD EPYC (Zen 4), torch 2.15, 2026-11-25.
 
     fallline train mlp70 --data cifar10_jpeg.tar.xz
     """
