@@ -137,6 +137,11 @@ class TrainConfig(Section):
     eval_every: Count = Field(1, description="epochs between validations; the last is always")
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hardest: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="share of each batch that is trained on: its hardest images, as a small "
+        "convnet trained beside the model sees them; 1: all",
+    )
     grad_clip: NonNegative = Field(0.0, description="largest gradient norm; 0: off")
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="decay per step of the averaged weights that are evaluated; 0: off"

@@ -92,8 +92,9 @@ class Unplugged(Exception):
         {"optimizer": "muon", "data.augment.mixup": 0.2, "data.augment.cutout": 4},
         {"optimizer": "sam", "optim.base": "adamw", "train.grad_clip": 1.0},
         {"model": {"name": "mlp", "dropout": 0.3}, "optimizer": "adam"},
+        {"optimizer": "sgd", "train.hardest": 0.5},
     ],
-    ids=["sgd with averaging", "muon with mixing", "sam with clipping", "dropout"],
+    ids=["sgd with averaging", "muon with mixing", "sam with clipping", "dropout", "hardest half"],
 )
 def test_a_run_resumed_within_an_epoch_ends_as_if_never_stopped(
     tmp_path: Path,

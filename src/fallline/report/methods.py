@@ -9,6 +9,7 @@ from typing import ClassVar
 from fallline.report.configuration import written
 from fallline.report.run import Run
 from fallline.report.sources import Source
+from fallline.track.wording import batches
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ def _images(run: Run) -> str:
 
 
 def _budget(run: Run) -> str:
-    epochs, size = run.settings.get("train.epochs"), run.settings.get("train.batch_size")
-    cap = run.settings.get("train.max_steps")
-    return f"{written(epochs)} epochs in batches of {size}" + (f", {cap} steps" if cap else "")
+    train = {name: run.settings.get(f"train.{name}") for name in ("batch_size", "hardest")}
+    epochs, cap = run.settings.get("train.epochs"), run.settings.get("train.max_steps")
+    return f"{written(epochs)} epochs in {batches(train)}" + (f", {cap} steps" if cap else "")
 
 
 def _augmentation(run: Run) -> str:

@@ -34,11 +34,18 @@ def header(start: RunStart) -> list[str]:
         "model": _and(config.get("model", {}).get("name"), _count(around, "parameters")),
         "optimizer": _and(optim.get("name"), f"lr {lr(optim.get('lr'))}"),
         "data": _data(around.get("data", {}), config),
-        "length": f"{start.total_steps:,} steps in batches of {train.get('batch_size')}, "
+        "length": f"{start.total_steps:,} steps in {batches(train)}, "
         f"{epochs(start):,} epoch{'s' * (epochs(start) != 1)}",
         "device": _and(around.get("device_name") or around.get("device"), train.get("precision")),
     }
     return [f"{name:<9}  {clean(text)}" for name, text in facts.items() if text]
+
+
+def batches(train: Mapping[str, Any]) -> str:
+    """How large they are, and how much of each is trained on, from the settings of `train`."""
+    share = train.get("hardest") or 1
+    words = f"batches of {train.get('batch_size')}"
+    return words if share == 1 else f"{words}, the hardest {share:.0%} of each trained on"
 
 
 def titles() -> str:

@@ -27,6 +27,7 @@ from fallline.optim.table import row as optimizer_row
 from fallline.registry import load
 from fallline.training.device import pick_device, pick_precision, set_threads
 from fallline.training.losses import LOSSES
+from fallline.training.proxy import Proxy
 from fallline.training.step import Step
 
 CALIBRATION_IMAGES = 5000  # airbench's number for the whitening statistics (Jordan 2024)
@@ -65,6 +66,7 @@ class Job:
     optimizer: torch.optim.Optimizer
     averages: bool
     ema: EMA | None
+    proxy: Proxy | None
     step: Step
     image_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     autocast: Autocast
@@ -169,10 +171,12 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     feeds = _feeds(config, images, splits, device)
     model = build_model(config, images.shape, len(images.classes))
     model = model.to(device, memory_format=torch.channels_last)
-    if fresh and MODELS[config.model.name].calibrates:
-        model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
+    sample = feeds.train.sample(CALIBRATION_IMAGES) if fresh else None
+    if sample is not None and MODELS[config.model.name].calibrates:
+        model.calibrate(sample)
     optimizer = _optimizer(config, model)
     loss = LOSSES[train.loss].value
+    image_loss = partial(loss, smoothing=0.0, reduction="none")
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
@@ -184,6 +188,17 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         optimizer=optimizer,
         averages=optimizer_row(config.optim.name).averages,
         ema=EMA(model, train.ema) if train.ema else None,
+        proxy=None
+        if train.hardest == 1
+        else Proxy(
+            images.shape,
+            len(images.classes),
+            share=train.hardest,
+            images=sample,
+            device=device,
+            loss=image_loss,
+            autocast=autocast,
+        ),
         step=Step(
             torch.compile(model) if train.compile else model,
             model.parameters(),
@@ -192,7 +207,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
             autocast=autocast,
             clip=train.grad_clip,
         ),
-        image_loss=partial(loss, smoothing=0.0, reduction="none"),
+        image_loss=image_loss,
         autocast=autocast,
         device=device,
         total_steps=total,

@@ -23,7 +23,10 @@ def fit(job: Job, progress: Progress, watch: Watch) -> None:
             epoch, done = divmod(progress.step, job.steps_per_epoch)
             for batch in job.feeds.train.epoch(epoch, done):
                 measure = progress.step % every == 0
-                set_lr(job.optimizer, job.lr_factor(progress.step))
+                factor = job.lr_factor(progress.step)
+                set_lr(job.optimizer, factor)
+                if job.proxy:
+                    batch = job.proxy.hardest(batch, factor)
                 try:
                     loss, right = job.step(batch.inputs, batch.targets, measure=measure)
                 except Diverged as stop:

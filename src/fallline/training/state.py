@@ -29,6 +29,7 @@ def state_of(job: Job, progress: Progress, digest: str) -> dict[str, Any]:
         "judged": _judged(job),
         "optimizer": job.optimizer.state_dict(),
         "ema": job.ema.state_dict() if job.ema else None,
+        "proxy": job.proxy.state_dict() if job.proxy else None,
         "progress": progress.state_dict(),
         "random": _random_state(job.device),
         "config": digest,
@@ -65,6 +66,8 @@ def restore(job: Job, progress: Progress, state: dict[str, Any], digest: str) ->
     job.optimizer.load_state_dict(state["optimizer"])
     if job.ema:
         job.ema.load_state_dict(state["ema"])
+    if job.proxy:
+        job.proxy.load_state_dict(state["proxy"])
     progress.load_state_dict(state["progress"])
     _set_random_state(state["random"], job.device)
 
