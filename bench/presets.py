@@ -56,13 +56,18 @@ def accuracy(run: Run, *, tta: bool = False) -> float:
 
 
 def flop_per_image(name: str, data: str) -> float:
-    """FLOP of forward and backward pass of one training image, counted by torch."""
+    """FLOP of forward and backward pass of one image trained on, counted by torch.
+
+    Where a small net chooses the images, its work on all of them is shared among those.
+    """
     config = resolve([preset_layer(name), Layer("data", {"data": data})]).config
     images = load(config.data.name)
     splits = split(config, images)
     job = assemble(settle(config, images, len(splits.train)), images, splits, fresh=False)
     batch = next(iter(job.feeds.train.epoch(0)))
     with FlopCounterMode(display=False) as counter:
+        if job.proxy:
+            batch = job.proxy.hardest(batch, 1.0)
         loss = job.image_loss(job.model(batch.inputs.float()), batch.targets).mean()
         loss.backward()  # type: ignore[no-untyped-call]
     return float(counter.get_total_flops()) / len(batch.targets)

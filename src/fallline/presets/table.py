@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fallline.config import RunConfig
-from fallline.presets.fast import fast70, fast80, fast90
+from fallline.presets.fast import best, fast70, fast80, fast90
 from fallline.presets.gpu import fast94, fast95, fast96
 from fallline.presets.mlp import mlp60, mlp70
 from fallline.presets.neutral import neutral
@@ -40,6 +40,7 @@ PRESETS = Table(
             fast70,
             fast80,
             fast90,
+            best,
             mlp60,
             mlp70,
             fast94,

@@ -171,12 +171,23 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     feeds = _feeds(config, images, splits, device)
     model = build_model(config, images.shape, len(images.classes))
     model = model.to(device, memory_format=torch.channels_last)
-    sample = feeds.train.sample(CALIBRATION_IMAGES) if fresh else None
-    if sample is not None and MODELS[config.model.name].calibrates:
-        model.calibrate(sample)
+    if fresh and MODELS[config.model.name].calibrates:
+        model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
     loss = LOSSES[train.loss].value
     image_loss = partial(loss, smoothing=0.0, reduction="none")
+    proxy = None
+    if train.hardest < 1:
+        proxy = Proxy(
+            images.shape,
+            len(images.classes),
+            share=train.hardest,
+            images=feeds.train.sample(CALIBRATION_IMAGES) if fresh else None,
+            device=device,
+            loss=image_loss,
+            autocast=autocast,
+            compile=train.compile,
+        )
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
@@ -188,17 +199,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         optimizer=optimizer,
         averages=optimizer_row(config.optim.name).averages,
         ema=EMA(model, train.ema) if train.ema else None,
-        proxy=None
-        if train.hardest == 1
-        else Proxy(
-            images.shape,
-            len(images.classes),
-            share=train.hardest,
-            images=sample,
-            device=device,
-            loss=image_loss,
-            autocast=autocast,
-        ),
+        proxy=proxy,
         step=Step(
             torch.compile(model) if train.compile else model,
             model.parameters(),

@@ -35,6 +35,7 @@ class Proxy:
         images: normalized ones (N, C, H, W) to whiten the stem by; None where a state follows.
         loss: of each image of a batch, from logits (B, K) and targets.
         autocast: a fresh autocast context per call.
+        compile: the net is compiled.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Proxy:
         device: torch.device,
         loss: Callable[[Tensor, Tensor], Tensor],
         autocast: Callable[[], AbstractContextManager[object]],
+        compile: bool = False,
     ) -> None:
         net = Convnet(shape, classes, widths=WIDTHS, activation="silu")
         self.net = net.to(device).to(memory_format=torch.channels_last)
         if images is not None:
             net.calibrate(images)
+        self._model: Callable[[Tensor], Tensor] = torch.compile(self.net) if compile else self.net
         self.optimizer = build("muon", net, lr=LR)
         self.share, self.loss, self.autocast = share, loss, autocast
 
@@ -66,7 +69,7 @@ class Proxy:
         def closure() -> Tensor:
             self.optimizer.zero_grad(set_to_none=True)
             with self.autocast():
-                logits = self.net(batch.inputs)
+                logits = self._model(batch.inputs)
             losses.append(self.loss(logits.float(), batch.targets))
             mean = losses[0].mean()
             mean.backward()  # type: ignore[no-untyped-call]
