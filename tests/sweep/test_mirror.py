@@ -54,6 +54,19 @@ def test_after_each_parcel_both_folders_are_equal(
         assert mirror.changes() is None
 
 
+def test_a_longer_file_in_the_place_of_another_is_sent_whole(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    mirror, path = Mirror(here), here / "metrics.jsonl"
+    for content_now in (b"one\n", b"another\n", b"another\nand more\n"):
+        with path.open("r+b" if path.exists() else "wb") as file:  # the inode stays
+            file.write(content_now)
+        parcel = mirror.changes()
+        assert parcel is not None
+        parcel.unpack(there)
+        assert content(there) == content(here)
+
+
 def test_what_is_appended_to_is_sent_from_where_it_ended(tmp_path: Path) -> None:
     mirror, path = Mirror(tmp_path), tmp_path / "metrics.jsonl"
     path.write_bytes(b"one\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,13 +40,14 @@ class Parcel:
 class Mirror:
     """Tells what changed in a folder since it was last asked.
 
-    A file that grew is sent from where it ended before. Hidden files (locks, files half written)
-    and links are not sent.
+    A file that grew is sent from where it ended before, if it still begins with what was sent: a
+    file in its place may have its inode. Hidden files (locks, files half written) and links are
+    not sent.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._sent: dict[str, tuple[int, int, int]] = {}  # inode, bytes, time of modification
+        self._sent: dict[str, _Sent] = {}
 
     def changes(self) -> Parcel | None:
         """What is new; None if nothing is."""
@@ -54,8 +56,10 @@ class Mirror:
             name = path.relative_to(self._folder).as_posix()
             try:
                 there.add(name)
-                if _mark(path.stat()) != self._sent.get(name):
-                    files[name] = self._read(path, name)
+                sent = self._sent.get(name, _NOTHING)
+                if _mark(path.stat()) != sent.mark:
+                    kept, content, self._sent[name] = _read(path, name, sent)
+                    files[name] = kept, content
             except FileNotFoundError:  # an old checkpoint, dropped meanwhile
                 there.discard(name)
         gone = tuple(name for name in self._sent if name not in there)
@@ -68,17 +72,33 @@ class Mirror:
             paths = (Path(place, name) for name in sorted(names) if not name.startswith("."))
             yield from (path for path in paths if not path.is_symlink())
 
-    def _read(self, path: Path, name: str) -> tuple[int, bytes]:
-        """How much of the file is there already, and the rest; it may grow meanwhile."""
-        with path.open("rb") as file:
-            now = _mark(os.fstat(file.fileno()))
-            inode, size, _ = self._sent.get(name, (0, 0, 0))
-            grew = _is_appended_to(name) and inode == now[0] and size < now[1]
-            kept = size if grew else 0
-            file.seek(kept)
-            content = file.read(now[1] - kept)
-        self._sent[name] = now
-        return kept, content
+
+@dataclass(frozen=True)
+class _Sent:
+    """What a file was when it was sent; the digest of one that is not appended to is empty."""
+
+    mark: tuple[int, int, int]  # inode, bytes, time of modification
+    size: int
+    digest: bytes
+
+
+_NOTHING: Final = _Sent((0, 0, 0), 0, b"")
+
+
+def _read(path: Path, name: str, sent: _Sent) -> tuple[int, bytes, _Sent]:
+    """How much of the file is there already, the rest, and what it is now; it may be growing."""
+    with path.open("rb") as file:
+        mark = _mark(os.fstat(file.fileno()))
+        content = file.read(mark[1])
+    if not _is_appended_to(name):
+        return 0, content, _Sent(mark, len(content), b"")
+    grew = 0 < sent.size < len(content) and _digest(content[: sent.size]) == sent.digest
+    kept = sent.size if grew else 0
+    return kept, content[kept:], _Sent(mark, len(content), _digest(content))
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _mark(state: os.stat_result) -> tuple[int, int, int]:
