@@ -1,4 +1,4 @@
-"""One step of training: the only place where weights change."""
+"""One step of training: the only place where the model's weights change."""
 
 from __future__ import annotations
 
