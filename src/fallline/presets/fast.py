@@ -68,10 +68,10 @@ def fast90() -> RunConfig:
         model={"widths": (64, 256, 256), "stem_stride": 1, "activation": "silu"},
         epochs=8,
         batch_size=1000,
+        hardest=0.5,
         lr=0.16,
-        rest=0.25,  # of 1000 images half are trained on
+        rest=0.5,
         augment=AugmentConfig(flip="alternating", shift=2),
-        train={"hardest": 0.5},
     )
 
 
@@ -87,8 +87,8 @@ def best() -> RunConfig:
         model={"widths": (128, 384, 384), "stem_stride": 1, "activation": "silu"},
         epochs=20,
         batch_size=1000,
+        hardest=0.5,
         lr=0.13,
-        rest=0.25,  # of 1000 images half are trained on
+        rest=0.5,
         augment=AugmentConfig(flip="alternating", shift=3, cutout=8),
-        train={"hardest": 0.5},
     )

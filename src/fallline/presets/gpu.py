@@ -39,7 +39,7 @@ def fast96() -> RunConfig:
         model={"widths": (128, 384, 512), "stem_stride": 1, "convs": 3, "residual": True},
         epochs=36,
         batch_size=2000,
-        rest=0.5,  # of 2000 images half are trained on
+        hardest=0.5,
         augment=AugmentConfig(flip="alternating", shift=4, cutout=12),
-        train={"compile": True, "hardest": 0.5},
+        train={"compile": True},
     )

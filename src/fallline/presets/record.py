@@ -30,6 +30,7 @@ def record(
     model: dict[str, object],
     epochs: float,
     batch_size: int,
+    hardest: float = 1.0,
     lr: float = 0.24,
     rest: float = 1.0,
     label_smoothing: float = 0.2,
@@ -41,7 +42,7 @@ def record(
 
     Args:
         model: options of `convnet`.
-        epochs, batch_size, label_smoothing, augment, tta: as in the config.
+        epochs, batch_size, hardest, label_smoothing, augment, tta: as in the config.
         lr: Muon's.
         rest: factor on the published rates of biases and head.
         train: further fields of `TrainConfig`.
@@ -55,7 +56,7 @@ def record(
                 "lr": lr,
                 "momentum": 0.6,
                 "rest": "sgd",
-                "rest_lr": rest * BIAS_LR * batch_size,
+                "rest_lr": rest * BIAS_LR * batch_size * hardest,  # of the images trained on
                 "rest_momentum": REST_MOMENTUM,
                 "rest_weight_decay": DECAY / HEAD_LR,
                 "lr_scale": {"head": HEAD_LR / BIAS_LR},
@@ -66,6 +67,7 @@ def record(
             {
                 "epochs": epochs,
                 "batch_size": batch_size,
+                "hardest": hardest,
                 "label_smoothing": label_smoothing,
                 "tta": tta,
                 "eval_every": 1000,

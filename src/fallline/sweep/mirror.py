@@ -78,11 +78,10 @@ class _Sent:
     """What a file was when it was sent; the digest of one that is not appended to is empty."""
 
     mark: tuple[int, int, int]  # inode, bytes, time of modification
-    size: int
     digest: bytes
 
 
-_NOTHING: Final = _Sent((0, 0, 0), 0, b"")
+_NOTHING: Final = _Sent((0, 0, 0), b"")
 
 
 def _read(path: Path, name: str, sent: _Sent) -> tuple[int, bytes, _Sent]:
@@ -91,10 +90,11 @@ def _read(path: Path, name: str, sent: _Sent) -> tuple[int, bytes, _Sent]:
         mark = _mark(os.fstat(file.fileno()))
         content = file.read(mark[1])
     if not _is_appended_to(name):
-        return 0, content, _Sent(mark, len(content), b"")
-    grew = 0 < sent.size < len(content) and _digest(content[: sent.size]) == sent.digest
-    kept = sent.size if grew else 0
-    return kept, content[kept:], _Sent(mark, len(content), _digest(content))
+        return 0, content, _Sent(mark, b"")
+    before = sent.mark[1]
+    grew = 0 < before < len(content) and _digest(content[:before]) == sent.digest
+    kept = before if grew else 0
+    return kept, content[kept:], _Sent(mark, _digest(content))
 
 
 def _digest(content: bytes) -> bytes:
