@@ -26,11 +26,11 @@ test: setup  ## the whole test suite
 
 check: setup format lint types test  ## all that must hold before a commit
 
-bench: $(filter .uv/bin/uv,$(UV))  ## measure speed, beside other ways: about 2 hours
+bench: $(filter .uv/bin/uv,$(UV))  ## measure speed, beside other ways: about 4 hours
 	@$(UV) sync --locked --all-extras --group bench --quiet
 	$(RUN) python -m bench
 
-pictures: setup  ## draw every picture of README and docs anew: about 8 minutes
+pictures: setup  ## draw the pictures of README and docs anew, but the race: about 8 minutes
 	$(RUN) python docs/pictures
 
 format:

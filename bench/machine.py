@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from datetime import UTC, datetime
@@ -11,9 +10,11 @@ from typing import Any
 
 import torch
 
+from fallline.machine import usable_cores
 from fallline.training.device import cpu_flags, device_name
 
-SIDE, PRODUCTS, ROUNDS = 2048, 3, 9  # of the product that shows what the machine can do
+SIDES = {"cpu": 2048, "cuda": 8192}  # of the product that shows what the machine can do
+PRODUCTS, ROUNDS = 3, 9
 
 
 def machine() -> dict[str, Any]:
@@ -22,7 +23,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "device": device_name(device),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "flags": sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16"} & set(cpu_flags())),
         "python": platform.python_version(),
         "torch": version("torch"),
@@ -33,12 +34,13 @@ def machine() -> dict[str, Any]:
 
 def peak(dtype: torch.dtype, device: torch.device) -> float:
     """GFLOP/s of a large matrix product, the best of several: what a step can come near to."""
-    a = torch.randn(SIDE, SIDE, device=device).to(dtype)
+    side = SIDES[device.type]
+    a = torch.randn(side, side, device=device).to(dtype)
     rates = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         for _ in range(PRODUCTS):
             b = a @ a
         b.sum().item()
-        rates.append(2e-9 * PRODUCTS * SIDE**3 / (time.perf_counter() - began))
+        rates.append(2e-9 * PRODUCTS * side**3 / (time.perf_counter() - began))
     return max(rates)

@@ -3,7 +3,7 @@
 The images are in memory as `torchvision.datasets.CIFAR10` would hold them, and become PIL images
 one by one as it makes them, so that no time goes into decoding JPEG. Two workers, batches of 128,
 cross-entropy, momentum 0.9, weight decay 5e-4; a constant rate, or one cycle that ends at zero
-after a number of epochs chosen in advance, which is the best that can be done for such a loop.
+after a number of epochs chosen in advance.
 """
 
 from __future__ import annotations

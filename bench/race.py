@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -41,9 +43,15 @@ def sprint(data: str, rounds: int, limit: float) -> list[Curve]:
     return [run(racer, data, seed, SPRINT, limit) for seed in range(rounds) for racer in SPRINTERS]
 
 
-def distance(data: str, racers: list[str], limit: float) -> list[Curve]:
-    """Each racer once to the last target, or as far as it comes."""
-    return [run(racer, data, 0, TARGETS[-1], limit) for racer in racers]
+def distance(data: str, racers: list[str], limit: float) -> Iterator[Curve]:
+    """Each racer once to the last target, or as far as it comes, as soon as it is there.
+
+    Raises SystemExit at once if what a racer needs is not installed.
+    """
+    if "lightning" in racers and find_spec("lightning") is None:
+        raise SystemExit("lightning is not installed; next: uv sync --all-extras --group bench")
+    for racer in racers:
+        yield run(racer, data, 0, TARGETS[-1], limit)
 
 
 def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
@@ -67,21 +75,26 @@ def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
 
 
 def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
-    """For each round, seconds to 70 % of all and their ratios to ours; then the median ratios."""
+    """For each round, seconds to 70 % of all and their ratios to ours; then the median ratios.
+
+    A rival who missed is taken to arrive at its last score; a round that ours missed counts as 0.
+    """
     rows: list[dict[str, Any]] = []
     ours, *others = SPRINTERS
     for seed in sorted({curve.seed for curve in curves}):
-        times = {curve.racer: curve.seconds_to(SPRINT) for curve in curves if curve.seed == seed}
-        row: dict[str, Any] = {"name": f"round {seed + 1}", **times}
+        raced = {curve.racer: curve for curve in curves if curve.seed == seed}
+        row: dict[str, Any] = {"name": f"round {seed + 1}"}
+        for racer in SPRINTERS:
+            row[f"{racer} to {SPRINT:.0%}"] = raced[racer].seconds_to(SPRINT)
+        mine = raced[ours].seconds_to(SPRINT)
         for other in others:
-            mine, theirs = times[ours], times[other]
-            row[f"{other} / ours"] = theirs / mine if mine and theirs else None
+            theirs = raced[other].seconds_to(SPRINT) or raced[other].points[-1][0]
+            row[f"{other} / ours"] = theirs / mine if mine else 0.0
         rows.append(row)
-    middle: dict[str, Any] = {"name": "median of ratios"} | dict.fromkeys(SPRINTERS)
-    for other in others:
-        reached = [row[f"{other} / ours"] for row in rows if row[f"{other} / ours"]]
-        middle[f"{other} / ours"] = median(reached) if reached else None
-    return [*rows, middle]
+    ratios = {
+        f"{other} / ours": median(row[f"{other} / ours"] for row in rows) for other in others
+    }
+    return [*rows, {"name": f"median of {len(rows)} ratios", **ratios}]
 
 
 def distance_rows(curves: list[Curve]) -> list[dict[str, Any]]:

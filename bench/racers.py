@@ -18,6 +18,7 @@ from typing import Any
 
 from fallline.errors import Pruned
 from fallline.registry import Table, load
+from fallline.training.device import set_threads
 
 OnPoint = Callable[[float, float], bool]
 """Takes training seconds and accuracy (a fraction); True ends the race."""
@@ -94,6 +95,7 @@ RACERS = Table(
 def main(name: str, data: str, seed: str, target: str, limit: str) -> None:
     """Runs one racer to its end, until it reaches `target`, or, if endless, `limit` seconds."""
     racer = RACERS[name]
+    set_threads(0)  # as many for all
 
     def on_point(seconds: float, accuracy: float) -> bool:
         print(json.dumps({"seconds": seconds, "accuracy": accuracy}), flush=True)

@@ -46,7 +46,7 @@ def _start(data: str) -> dict[str, list[float]]:
     phases: dict[str, list[float]] = json.loads(child.stdout)
     whole = time.perf_counter() - began
     inside = sum(seconds for seconds, _ in phases.values())
-    return {"Python itself": [whole - inside, 0.0], **phases}
+    return {"Python's start and exit": [whole - inside, 0.0], **phases}
 
 
 def _whole(name: str, words: list[str], data: str) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def measure() -> list[dict[str, Any]]:
             "fallline --on local": lambda: _sweep(Local(1)),
             "fallline --on ray": lambda: _sweep(RayCluster(workers=1)),
             "a process per trial": _processes,
-            "Ray Tune, empty trials": _tune,
+            "Ray Tune, empty trials": lambda: _tune(reuse_actors=False),
+            "Ray Tune, empty trials, actors reused": lambda: _tune(reuse_actors=True),
         }
         return alternate(ways, rounds=ROUNDS, baseline=3)
     finally:
@@ -87,7 +88,7 @@ def _processes() -> float:
     return _between(ends) - _training()
 
 
-def _tune() -> float:
+def _tune(reuse_actors: bool) -> float:
     """The seconds of empty trials, of which nothing has to be taken off."""
     from ray import tune
 
@@ -106,7 +107,11 @@ def _tune() -> float:
             nothing,
             param_space={"learning_rate": tune.uniform(0.01, 0.1)},
             tune_config=tune.TuneConfig(
-                num_samples=TRIALS, max_concurrent_trials=1, metric="accuracy", mode="max"
+                num_samples=TRIALS,
+                max_concurrent_trials=1,
+                reuse_actors=reuse_actors,  # False by default
+                metric="accuracy",
+                mode="max",
             ),
             run_config=tune.RunConfig(storage_path=folder, callbacks=[Noted()], verbose=0),
         ).fit()

@@ -8,7 +8,10 @@ from typing import Any
 def rows(measured: list[dict[str, Any]]) -> str:
     """A Markdown table, a line for each row, a column for each key of any."""
     columns = list(dict.fromkeys(key for row in measured for key in row))
-    cells = [[_cell(column, row.get(column)) for column in columns] for row in measured]
+    cells = [
+        [_cell(column, row[column]) if column in row else "" for column in columns]
+        for row in measured
+    ]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     lines = [columns, ["-" * width for width in widths], *cells]
     return "\n".join(
@@ -24,7 +27,7 @@ def facts(values: dict[str, Any]) -> str:
 
 def _cell(column: str, value: Any) -> str:
     if value is None:
-        return "missed" if column.startswith("to ") else ""
+        return "missed" if "to " in column else ""
     if isinstance(value, list):
         return " ".join(map(str, value))
     if isinstance(value, float):

@@ -14,8 +14,9 @@ from fallline.data import load
 from fallline.errors import ConfigError
 from fallline.records import Record, RunFolder
 from fallline.training import checkpoint
-from fallline.training.assemble import split
+from fallline.training.assemble import STATISTICS_BATCHES, assemble, split
 from fallline.training.classifier import Classifier
+from fallline.training.state import judged_weights
 
 needs_the_package = pytest.mark.skipif(
     find_spec("pytorch_optimizer") is None, reason="pytorch_optimizer is not installed"
@@ -87,3 +88,31 @@ def test_the_average_of_an_average_is_refused(tmp_path: Path, tiny: dict[str, An
     settings = tiny | {"optimizer": "schedulefreesgd", "train.ema": 0.9}
     with pytest.raises(ConfigError, match="averages weights itself"):
         train(data="synthetic", settings=settings, out=tmp_path)
+
+
+@needs_the_package
+def test_running_statistics_are_those_of_the_weights_that_are_judged(
+    tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    settings = tiny | {"optimizer": "schedulefreeadamw", "lr": 0.1}
+    run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    state = checkpoint.load_latest(run.folder.checkpoints).state
+    live, judged = state["model"], judged_weights(state)
+    images = load("synthetic")
+    job = assemble(run.config, images, split(run.config, images), fresh=False)
+    job.model.load_state_dict(judged)
+    means = {name for name in live if name.endswith("running_mean")}
+    assert means
+    for name in means:
+        assert not torch.equal(live[name], judged[name])
+    for module in job.model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.reset_running_stats()
+            module.momentum = None  # the mean of all batches
+    job.model.train()
+    with torch.no_grad():
+        for batch in job.feeds.train.epoch(0):
+            job.model(batch.inputs)
+    assert job.steps_per_epoch <= STATISTICS_BATCHES
+    for name in means:
+        torch.testing.assert_close(job.model.state_dict()[name], judged[name])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fallline import train
 from fallline.data.batches import Batch
-from fallline.errors import ConfigError
+from fallline.errors import ConfigError, Diverged
 from fallline.training.losses import cross_entropy
 from fallline.training.proxy import Proxy
 
@@ -93,3 +93,19 @@ def test_a_run_trains_on_that_share_of_its_images(tmp_path: Path, small: dict[st
 def test_a_share_that_is_none_is_refused(share: float, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.hardest"):
         train(data="synthetic", settings={"train.hardest": share}, out=tmp_path, show="quiet")
+
+
+def test_a_small_net_that_diverges_ends_the_run() -> None:
+    images = bright_and_dark()
+    with pytest.raises(Diverged, match="the net that chooses images"):
+        proxy(0.5, images).hardest(Batch(images * torch.inf, torch.zeros(64).long()), 1.0)
+
+
+def test_a_share_that_leaves_one_image_to_batch_norm_is_refused(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    settings = small | {"model": "mlp", "train.batch_size": 16, "train.hardest": 0.05}
+    with pytest.raises(ConfigError, match="a step on one image") as caught:
+        train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert "0.05 of them kept" in str(caught.value)
+    assert not list(tmp_path.iterdir())

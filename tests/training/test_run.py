@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from run_folders import flip_a_bit, measured
 from fallline import resume, train
 from fallline.config import RunConfig
 from fallline.errors import ConfigError, RunError
+from fallline.models.convnet import Convnet
 from fallline.records import Record, RunFolder
 from fallline.training import checkpoint
 
@@ -46,6 +48,18 @@ def test_a_run_learns_and_leaves_a_complete_folder(tmp_path: Path, small: dict[s
     predictions = np.load(folder.predictions)
     right = (predictions["predicted"] == predictions["labels"]).mean()
     assert right == pytest.approx(run.outcome.test_accuracy)
+
+
+def test_fitting_the_net_to_the_images_counts_as_training(
+    tmp_path: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ahead = time.perf_counter, [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: real() + ahead[0])
+    monkeypatch.setattr(Convnet, "calibrate", lambda self, images: ahead.append(ahead.pop() + 1e6))
+    settings = small | {"train.max_steps": 1}
+    run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert 1e6 < run.outcome.train_seconds < 2e6
+    assert run.folder.read_metrics()[0]["train_seconds"] > 1e6
 
 
 def test_the_metrics_hold_every_series_by_its_name(tmp_path: Path, small: dict[str, Any]) -> None:

@@ -126,7 +126,7 @@ class Batches:
         part = self._part(step)
         places = draws.order[part]
         inputs = self._inputs(places, draws, part)
-        targets = self._labels[places.to(self._labels.device)]
+        targets = self._labels[places.to(self._labels.device, non_blocking=True)]
         if draws.mixes is not None:
             mix = draws.mixes[step]
             inputs, targets = mix_images(inputs, mix), mix_targets(targets, mix, self.classes)

@@ -20,16 +20,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
+from fallline.optim.norm import norm
+
 TINY = 1e-12  # keeps ρ / ‖g‖ finite at a stationary point
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
 Closure = Callable[[], Tensor]
-
-
-def norm(x: Tensors) -> Tensor:
-    """The 2-norm of all tensors together, a scalar on their device."""
-    length: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(x)))
-    return length
 
 
 def sam_ascent(g: Tensors, rho: float) -> Tensors:

@@ -134,7 +134,7 @@ OPTIMIZERS = Table(
             "fallline.optim.lbfgs:LBFGS",
             options.LBFGS,
             "Liu and Nocedal 1989, https://doi.org/10.1007/BF01589116",
-            {"lr": LogUniform(1e-2, 1.0), "max_iter": Choice((1, 2, 4, 8))},
+            {"lr": LogUniform(1e-2, 1.0)},  # not max_iter, which decides what a step costs
             gradients_per_step=5.0,  # at most max_eval = max_iter * 5/4, with max_iter = 4
             calls_closure_again=True,
             one_group=True,

@@ -34,7 +34,12 @@ def fast95() -> RunConfig:
 
 
 def fast96() -> RunConfig:
-    """CIFAR-10 to 96 % on one GPU, airbench96_faster's recipe with Muon; not yet measured."""
+    """CIFAR-10 to 96 % on one GPU, after airbench96_faster, with Muon; not yet measured.
+
+    Its net, its augmentation and its half of each batch; unlike it 36 epochs instead of 45 in
+    batches of 2,000 instead of 1,024, without warm-up and lookahead, and the small net that
+    chooses trained in step.
+    """
     return record(
         model={"widths": (128, 384, 512), "stem_stride": 1, "convs": 3, "residual": True},
         epochs=36,

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import update_bn
 
 from fallline.config import AugmentConfig, RunConfig
 from fallline.data import ImageSet, Split, hold_out
@@ -27,10 +30,12 @@ from fallline.optim.table import row as optimizer_row
 from fallline.registry import load
 from fallline.training.device import pick_device, pick_precision, set_threads
 from fallline.training.losses import LOSSES
+from fallline.training.progress import Clock
 from fallline.training.proxy import Proxy
 from fallline.training.step import Step
 
 CALIBRATION_IMAGES = 5000  # airbench's number for the whitening statistics (Jordan 2024)
+STATISTICS_BATCHES = 20  # of BatchNorm's statistics, where an optimizer averages the weights
 
 Autocast = Callable[[], AbstractContextManager[object]]
 
@@ -56,7 +61,10 @@ class Feeds:
 
 @dataclass(frozen=True)
 class Job:
-    """A training, put together and not yet begun."""
+    """A training, put together and not yet begun.
+
+    `calibration_seconds` went into fitting nets to the training images, and count as training.
+    """
 
     config: RunConfig
     images: ImageSet
@@ -73,6 +81,7 @@ class Job:
     device: torch.device
     total_steps: int
     lr_factor: Callable[[int], float]
+    calibration_seconds: float
 
     @property
     def steps_per_epoch(self) -> int:
@@ -87,18 +96,30 @@ class Job:
 
     @contextmanager
     def _averaged_by_the_optimizer(self) -> Iterator[None]:
-        """Its own switch there and back rounds: the weights are put back to the bit."""
+        """Its own switch there and back rounds: the weights are put back to the bit.
+
+        BatchNorm's statistics are taken anew, as those at hand belong to the weights trained at.
+        """
         if not self.averages:
             yield
             return
-        live = [p.detach() for p in self.model.parameters()]
-        own = [weight.clone() for weight in live]
+        live = list(self.model.state_dict().values())
+        own = [value.clone() for value in live]
         self.optimizer.eval()  # type: ignore[attr-defined]
         try:
+            self._take_statistics()
             yield
         finally:
             self.optimizer.train()  # type: ignore[attr-defined]
-            torch._foreach_copy_(live, own)
+            for value, before in zip(live, own, strict=True):
+                value.copy_(before)
+
+    def _take_statistics(self) -> None:
+        """BatchNorm's, of the same batches each time, without a trace in the random numbers."""
+        gpus = [self.device] if self.device.type == "cuda" else []
+        batches = islice(self.feeds.train.epoch(0), STATISTICS_BATCHES)
+        with torch.random.fork_rng(gpus), self.autocast():
+            update_bn(batches, self.model)
 
 
 def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
@@ -168,26 +189,31 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     set_threads(train.threads)
     device = pick_device(train.device)
     autocast = _autocast(device, train.precision)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # the shapes are the same each step
     feeds = _feeds(config, images, splits, device)
     model = build_model(config, images.shape, len(images.classes))
+    _refuse_single_images(model, feeds.train.batch_size, train.hardest)
     model = model.to(device, memory_format=torch.channels_last)
-    if fresh and MODELS[config.model.name].calibrates:
-        model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
+    calibration = Clock(device)
+    with calibration.running():
+        if fresh and MODELS[config.model.name].calibrates:
+            model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
     optimizer = _optimizer(config, model)
     loss = LOSSES[train.loss].value
     image_loss = partial(loss, smoothing=0.0, reduction="none")
     proxy = None
     if train.hardest < 1:
-        proxy = Proxy(
-            images.shape,
-            len(images.classes),
-            share=train.hardest,
-            images=feeds.train.sample(CALIBRATION_IMAGES) if fresh else None,
-            device=device,
-            loss=image_loss,
-            autocast=autocast,
-            compile=train.compile,
-        )
+        with calibration.running():
+            proxy = Proxy(
+                images.shape,
+                len(images.classes),
+                share=train.hardest,
+                images=feeds.train.sample(CALIBRATION_IMAGES) if fresh else None,
+                device=device,
+                loss=image_loss,
+                autocast=autocast,
+                compile=train.compile,
+            )
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
@@ -201,7 +227,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         ema=EMA(model, train.ema) if train.ema else None,
         proxy=proxy,
         step=Step(
-            torch.compile(model) if train.compile else model,
+            torch.compile(model, dynamic=False) if train.compile else model,
             model.parameters(),
             optimizer,
             partial(loss, smoothing=train.label_smoothing, reduction="mean"),
@@ -213,7 +239,20 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         device=device,
         total_steps=total,
         lr_factor=_lr_factor(config, total),
+        calibration_seconds=calibration.read(),
     )
+
+
+def _refuse_single_images(model: nn.Module, batch_size: int, share: float) -> None:
+    """BatchNorm has no deviation of one image. Raises ConfigError where a step would see one."""
+    kept = max(1, round(share * batch_size))
+    if kept == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
+        raise ConfigError(
+            "a step on one image is too small for this model: it has BatchNorm",
+            seen=f"batches of {batch_size}" + (f", {share:g} of them kept" if share < 1 else ""),
+            allowed="2 images or more",
+            next="--set train.batch_size=16" if share == 1 else "--set train.hardest=0.5",
+        )
 
 
 def build_model(config: RunConfig, shape: tuple[int, int, int], classes: int) -> Any:

@@ -25,9 +25,9 @@ def fit(job: Job, progress: Progress, watch: Watch) -> None:
                 measure = progress.step % every == 0
                 factor = job.lr_factor(progress.step)
                 set_lr(job.optimizer, factor)
-                if job.proxy:
-                    batch = job.proxy.hardest(batch, factor)
                 try:
+                    if job.proxy:
+                        batch = job.proxy.hardest(batch, factor)
                     loss, right = job.step(batch.inputs, batch.targets, measure=measure)
                 except Diverged as stop:
                     raise Diverged(f"{stop.reason} at step {progress.step + 1}") from None

@@ -76,7 +76,7 @@ class Progress:
     """Counters of a training and the sums of the epoch under way; sums stay on the device.
 
     Attributes:
-        clock, wall: seconds of training, and of everything from its first step on.
+        clock, wall: seconds of training, and of everything; both begin with the `spent` ones.
         step: steps done.
         images_seen: training images used, repetitions counted.
         gradients: forward-backward passes done.
@@ -86,8 +86,10 @@ class Progress:
         grad_norm: of the last batch that was measured.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, spent: float = 0.0) -> None:
         self.clock, self.wall = Clock(device), Stopwatch()
+        self.clock.set(spent)
+        self.wall.set(spent)
         self.wall.start()
         self.step = self.images_seen = self.gradients = self.epoch_images = 0
         self.val_loss: float | None = None

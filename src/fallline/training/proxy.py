@@ -2,13 +2,15 @@
 
 After airbench96_faster (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench), whose net
 reaches 96 % with less than half the FLOP by training on the half of each batch on which a small
-net has the larger loss. There the small net is trained first and its choices are replayed; here
-it is trained in step with the model, which chooses the same and needs one pass over the images.
-Choosing by a small net goes back to Coleman et al. 2019 (arXiv 1906.11829).
+net has the larger loss. There the small net is trained first, on every fourth batch, and its
+choices are replayed; here it is trained in step with the model, on every batch, so that the images
+pass once and a run can be stopped and resumed at any step. Choosing by a small net goes back to
+Coleman et al. 2019 (arXiv 1906.11829).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 
 from fallline.data.batches import Batch
+from fallline.errors import Diverged
 from fallline.models.convnet import Convnet
 from fallline.optim.build import build
 from fallline.optim.schedule import set_lr
@@ -54,14 +57,17 @@ class Proxy:
         self.net = net.to(device).to(memory_format=torch.channels_last)
         if images is not None:
             net.calibrate(images)
-        self._model: Callable[[Tensor], Tensor] = torch.compile(self.net) if compile else self.net
+        self._model: Callable[[Tensor], Tensor] = (
+            torch.compile(self.net, dynamic=False) if compile else self.net
+        )
         self.optimizer = build("muon", net, lr=LR)
         self.share, self.loss, self.autocast = share, loss, autocast
 
     def hardest(self, batch: Batch, lr_factor: float) -> Batch:
         """The share of the batch on which the net has the largest loss, in the batch's order.
 
-        The net takes a step on the whole batch, at its own rate times `lr_factor`.
+        The net takes a step on the whole batch, at its own rate times `lr_factor`. Raises Diverged
+        before that if its loss is not finite (on a CPU; elsewhere the caller looks later).
         """
         set_lr(self.optimizer, lr_factor)
         losses: list[Tensor] = []
@@ -72,6 +78,8 @@ class Proxy:
                 logits = self._model(batch.inputs)
             losses.append(self.loss(logits.float(), batch.targets))
             mean = losses[0].mean()
+            if mean.device.type == "cpu" and not math.isfinite(mean.item()):
+                raise Diverged(f"the loss of the net that chooses images is {mean.item()}")
             mean.backward()  # type: ignore[no-untyped-call]
             return mean
 

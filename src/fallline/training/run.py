@@ -184,7 +184,8 @@ def _start(
     if trial is not None:
         _write(folder.trial, trial)
     _write(folder.config, config.model_dump(mode="json"))  # now it is a run
-    return _carry_out(job, Progress(job.device), folder, environment, session)
+    progress = Progress(job.device, job.calibration_seconds)
+    return _carry_out(job, progress, folder, environment, session)
 
 
 def _go_on(folder: RunFolder, session: Session) -> Run:
@@ -192,7 +193,7 @@ def _go_on(folder: RunFolder, session: Session) -> Run:
     images = session.images or load_images(config.data, drawn_progress(session.show))
     state = _last_state(folder)
     job = assemble(config, images, split(config, images), fresh=state is None)
-    progress = Progress(job.device)
+    progress = Progress(job.device, job.calibration_seconds)
     if state is not None:
         restore(job, progress, state, config_digest(folder))
     checkpoint.drop_after(folder.checkpoints, progress.step + 1)

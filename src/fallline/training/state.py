@@ -88,16 +88,22 @@ def _judged(job: Job) -> dict[str, torch.Tensor]:
     if not job.averages:
         return {}
     with job.judged_weights():
-        return {name: p.detach().clone() for name, p in job.model.named_parameters()}
+        return {name: value.clone() for name, value in job.model.state_dict().items()}
 
 
 def _random_state(device: torch.device) -> dict[str, Any]:
-    own = torch.get_device_module(device).get_rng_state() if device.type != "cpu" else None
+    own = None
+    if device.type == "cuda":
+        own = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        own = torch.mps.get_rng_state()
     return {"torch": torch.get_rng_state(), "device": own, "python": random.getstate()}
 
 
 def _set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
-    if state["device"] is not None and device.type != "cpu":
-        torch.get_device_module(device).set_rng_state(state["device"])
+    if state["device"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["device"], device)
+    elif state["device"] is not None and device.type == "mps":
+        torch.mps.set_rng_state(state["device"])
     random.setstate(state["python"])

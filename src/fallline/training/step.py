@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fallline.errors import Diverged
+from fallline.optim.norm import norm
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -65,11 +66,11 @@ class Step:
             self.gradients += 1
             if self.on_cpu and not math.isfinite(loss.item()):
                 raise Diverged(f"the loss is {loss.item()}")
-            norm = self._clip_or_measure(measure and not first)
-            if self.on_cpu and norm is not None and not math.isfinite(norm.item()):
-                raise Diverged(f"the norm of the gradient is {norm.item()}")
+            length = self._clip_or_measure(measure and not first)
+            if self.on_cpu and length is not None and not math.isfinite(length.item()):
+                raise Diverged(f"the norm of the gradient is {length.item()}")
             if not first:
-                self.grad_norm = norm
+                self.grad_norm = length
                 first.extend((loss.detach(), count_right(logits.detach(), targets)))
             return loss
 
@@ -78,19 +79,12 @@ class Step:
 
     def _clip_or_measure(self, measure: bool) -> Tensor | None:
         if self.clip:
-            norm: Tensor = nn.utils.clip_grad_norm_(self.parameters, self.clip)
-            return norm
-        return norm_of(p.grad for p in self.parameters) if measure else None
+            clipped: Tensor = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            return clipped
+        return norm([p.grad for p in self.parameters if p.grad is not None]) if measure else None
 
 
 def count_right(logits: Tensor, targets: Tensor) -> Tensor:
     """How many of the batch are classified right; of soft targets, the largest counts."""
     labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
     return (logits.argmax(dim=1) == labels).sum()
-
-
-def norm_of(tensors: Iterable[Tensor | None]) -> Tensor:
-    """The Euclidean norm of all the tensors together."""
-    present = [tensor for tensor in tensors if tensor is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(present)))
-    return norm

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fallline.data.batches import Batches
 from fallline.errors import Diverged, Interrupted, Pruned
+from fallline.optim.norm import norm
 from fallline.records import Record, RunFolder
 from fallline.track.tracker import Tracker
 from fallline.training import checkpoint
@@ -22,7 +23,6 @@ from fallline.training.evaluate import Evaluation, evaluate
 from fallline.training.progress import Progress
 from fallline.training.signals import StopRequest
 from fallline.training.state import config_digest, state_of
-from fallline.training.step import norm_of
 
 OnEval = Callable[[Record], None]
 SECONDS_BETWEEN_READINGS = 0.5  # a kill may lose one second of measurements
@@ -137,7 +137,9 @@ class Watch:
     def _check(self) -> None:
         """Raises Diverged if what would be saved, running statistics included, is not finite."""
         self._read()
-        weights = [t for t in self.job.model.state_dict().values() if t.is_floating_point()]
+        nets = [self.job.model, self.job.proxy.net] if self.job.proxy else [self.job.model]
+        tensors = (tensor for net in nets for tensor in net.state_dict().values())
+        weights = [tensor for tensor in tensors if tensor.is_floating_point()]
         if not torch.stack(torch._foreach_norm(weights, math.inf)).isfinite().all():
             raise Diverged(f"a weight is not finite after step {self.progress.step}")
 
@@ -196,7 +198,7 @@ class Watch:
             "train/accuracy": accuracy,
             "lr": self.job.optimizer.param_groups[0]["lr"],
             "batch_size": config.train.batch_size or 0,
-            "weight_norm": norm_of(self.job.model.parameters()).item(),
+            "weight_norm": norm(list(self.job.model.parameters())).item(),
             "grad_norm": self.progress.grad_norm,
             "images_per_second": self._speed,
             "gradients": self.progress.gradients,
