@@ -84,7 +84,10 @@ def main() -> None:
     args = arguments()
     set_threads(0)  # for all that is measured, what Fallline gives itself
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {"machine": machine.machine(), "data": Path(args.data).stem}
+    results: dict[str, Any] = {
+        "machine": machine.machine(),
+        "data": Path(args.data).name.partition(".")[0],
+    }
     known = sections(args, results)
     unknown = set(args.sections) - set(known)
     if unknown:
