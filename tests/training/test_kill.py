@@ -96,7 +96,10 @@ def test_a_signal_saves_says_how_to_go_on_and_leaves_its_exit_code(
     process.stdout.readline()  # the first measurement
     os.kill(process.pid, signum)
     asked = time.monotonic()
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()  # it would train on
     assert process.returncode == code
     assert time.monotonic() - asked < 20  # the goal is 5 s; the machine may be busy
     assert signal.Signals(signum).name in errors

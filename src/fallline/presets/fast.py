@@ -58,9 +58,9 @@ def fast80() -> RunConfig:
 def fast90() -> RunConfig:
     """CIFAR-10 to 90 %, six views of an image averaged, on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 2 (one of them it was chosen by): 89.06 %, lowest
-    88.74; with six views averaged 90.44 %, lowest 90.13; in 421 and 549 s of training. 2 cores of
-    an Intel Xeon (AMX, shared), torch 2.15, 2026-11-26.
+    On the JPEG copy of CIFAR-10, test split, n = 3 (one of them it was chosen by): 89.07 %, lowest
+    88.74; with six views averaged 90.41 %, lowest 90.13; in 359 to 446 s of training, 549 at a
+    worse hour. 2 cores of an Intel Xeon (AMX, shared), torch 2.15, 2026-11-26.
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
     """
