@@ -47,8 +47,15 @@ def draw(results: dict[str, Any], picture: Path) -> None:
         told.add(kind)
         if kind == "fast":  # each on its own, as they share a colour
             end = seconds[-1], 100 * accuracies[-1]
-            place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
-            axes.annotate(curve["racer"], end, color=color, fontsize=9, **place)
+            axes.annotate(
+                curve["racer"],
+                end,
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                color=color,
+                fontsize=9,
+            )
     for target in TARGETS:
         axes.axhline(100 * target, color="#bbbbbb", lw=0.7, zorder=0)
     axes.set(xscale="log", xlabel="training seconds", ylabel="accuracy on the test split, %")
