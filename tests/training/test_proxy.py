@@ -108,4 +108,5 @@ def test_a_share_that_leaves_one_image_to_batch_norm_is_refused(
     with pytest.raises(ConfigError, match="a step on one image") as caught:
         train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
     assert "0.05 of them kept" in str(caught.value)
+    assert "--set train.batch_size=40" in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from math import ceil
 from typing import Any
 
 import torch
@@ -194,16 +195,13 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     model = build_model(config, images.shape, len(images.classes))
     _refuse_single_images(model, feeds.train.batch_size, train.hardest)
     model = model.to(device, memory_format=torch.channels_last)
-    calibration = Clock(device)
+    loss = LOSSES[train.loss].value
+    image_loss = partial(loss, smoothing=0.0, reduction="none")
+    proxy, calibration = None, Clock(device)
     with calibration.running():
         if fresh and MODELS[config.model.name].calibrates:
             model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
-    optimizer = _optimizer(config, model)
-    loss = LOSSES[train.loss].value
-    image_loss = partial(loss, smoothing=0.0, reduction="none")
-    proxy = None
-    if train.hardest < 1:
-        with calibration.running():
+        if train.hardest < 1:
             proxy = Proxy(
                 images.shape,
                 len(images.classes),
@@ -214,6 +212,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
                 autocast=autocast,
                 compile=train.compile,
             )
+    optimizer = _optimizer(config, model)
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
     total = min(total, train.max_steps or total)
     return Job(
@@ -251,7 +250,7 @@ def _refuse_single_images(model: nn.Module, batch_size: int, share: float) -> No
             "a step on one image is too small for this model: it has BatchNorm",
             seen=f"batches of {batch_size}" + (f", {share:g} of them kept" if share < 1 else ""),
             allowed="2 images or more",
-            next="--set train.batch_size=16" if share == 1 else "--set train.hardest=0.5",
+            next=f"--set train.batch_size={max(16, ceil(2 / share))}",
         )
 
 
