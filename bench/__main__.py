@@ -28,7 +28,7 @@ from bench import (
     sweeps,
     table,
 )
-from fallline.training.device import set_threads
+from fallline.training.threads import set_threads
 
 JPEG_COPY = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.tar.xz"
 PRESETS = (

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from fallline.machine import usable_cores
-from fallline.training.device import cpu_flags, device_name
+from fallline.machine import cpu_flags, usable_cores
+from fallline.training.device import device_name
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the product that shows what the machine can do
 PRODUCTS, ROUNDS = 3, 9

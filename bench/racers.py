@@ -18,7 +18,7 @@ from typing import Any
 
 from fallline.errors import Pruned
 from fallline.registry import Table, load
-from fallline.training.device import set_threads
+from fallline.training.threads import set_threads
 
 OnPoint = Callable[[float, float], bool]
 """Takes training seconds and accuracy (a fraction); True ends the race."""

@@ -48,7 +48,9 @@ def test_the_python_example_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("fallline.training.device.usable_cores", lambda: 1)  # others test here too
+    monkeypatch.setattr(
+        "fallline.training.threads.usable_cores", lambda: 1
+    )  # others test here too
     monkeypatch.chdir(tmp_path)
     shorter = example.replace('"epochs": 10', '"epochs": 1')
     assert shorter != example

@@ -1,4 +1,4 @@
-"""What this process may use of the machine it runs on: cores and memory.
+"""What this process may use of the machine it runs on: cores, instructions and memory.
 
 A container sees all cores and all memory of its host; what it may use of them its cgroups say:
 v2's in one tree, v1's in a tree for each controller. Those above a cgroup limit it too.
@@ -14,6 +14,7 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 MEMORY = Path("/proc/meminfo")
+CPU = Path("/proc/cpuinfo")
 
 
 def usable_cores() -> int:
@@ -26,6 +27,13 @@ def usable_cores() -> int:
     else:
         present = os.cpu_count() or 1
     return max(1, math.floor(min(present, *map(_quota, _cgroups("cpu")))))
+
+
+def cpu_flags() -> frozenset[str]:
+    """The CPU's instruction sets as Linux names them; empty where the system does not tell."""
+    lines = CPU.read_text().splitlines() if CPU.exists() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), ":")
+    return frozenset(flags.partition(":")[2].split())
 
 
 def free_memory() -> float:

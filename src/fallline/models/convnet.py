@@ -20,7 +20,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fallline.models.layers import ACTIVATIONS, as_weights, conv3x3
+from fallline.models.conv import Conv3x3
+from fallline.models.layers import ACTIVATIONS, as_weights
 
 PATCH = 2  # px, side of the stem's filters
 STEM_SIDE = 64  # px; the stem pools images of a larger side as if they had this one
@@ -106,7 +107,7 @@ class Group(nn.Module):
     ) -> None:
         super().__init__()
         widths = [inputs] + [norm.num_features for norm in norms]
-        self.convs = nn.ModuleList(map(conv3x3, widths[:-1], widths[1:]))
+        self.convs = nn.ModuleList(map(Conv3x3, widths[:-1], widths[1:]))
         self.norms = nn.ModuleList(norms)
         self.activation = activation
         self.residual = residual

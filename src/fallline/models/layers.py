@@ -20,8 +20,3 @@ def as_weights(images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     if torch.is_autocast_enabled(images.device.type):
         return images
     return images.to(weight.dtype)
-
-
-def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size (or halves it), without the bias a norm would undo."""
-    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)

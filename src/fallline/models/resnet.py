@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fallline.models.layers import as_weights, conv3x3
+from fallline.models.conv import Conv3x3
+from fallline.models.layers import as_weights
 
 LARGE = 64  # px; images up to here would be left too small by a 7x7 stride-2 stem with pooling
 
@@ -20,9 +21,9 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, shortcut: nn.Module) -> None:
         super().__init__()
-        self.conv1 = conv3x3(inputs, outputs, stride)
+        self.conv1 = Conv3x3(inputs, outputs, stride)
         self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = conv3x3(outputs, outputs)
+        self.conv2 = Conv3x3(outputs, outputs)
         self.norm2 = nn.BatchNorm2d(outputs)
         self.shortcut = shortcut
 
@@ -136,7 +137,7 @@ class Resnet20(nn.Module):
 
 def small_stem(channels: int, width: int) -> nn.Sequential:
     """A 3x3 convolution that keeps the size."""
-    return nn.Sequential(conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU())
+    return nn.Sequential(Conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU())
 
 
 def large_stem(channels: int, width: int) -> nn.Sequential:

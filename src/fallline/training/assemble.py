@@ -29,11 +29,12 @@ from fallline.optim.row import ROLES
 from fallline.optim.schedule import factor
 from fallline.optim.table import row as optimizer_row
 from fallline.registry import load
-from fallline.training.device import pick_device, pick_precision, set_threads
+from fallline.training.device import pick_device, pick_precision
 from fallline.training.losses import LOSSES
 from fallline.training.progress import Clock
 from fallline.training.proxy import Proxy
 from fallline.training.step import Step
+from fallline.training.threads import set_threads
 
 CALIBRATION_IMAGES = 5000  # airbench's number for the whitening statistics (Jordan 2024)
 STATISTICS_BATCHES = 20  # of BatchNorm's statistics, where an optimizer averages the weights

@@ -1,15 +1,14 @@
-"""Which device, which precision, how many threads."""
+"""Which device, which precision."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
-from pathlib import Path
 
 import torch
 
 from fallline.errors import DeviceError
-from fallline.machine import usable_cores
+from fallline.machine import CPU, cpu_flags
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -39,21 +38,6 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and native else "fp32"
 
 
-def set_threads(wanted: int) -> int:
-    """Sets how many threads torch computes with on the CPU; 0: one per core we may use."""
-    threads = wanted or usable_cores()
-    torch.set_num_threads(threads)
-    return threads
-
-
-def cpu_flags() -> frozenset[str]:
-    """The CPU's instruction sets as Linux names them; empty where the system does not tell."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), ":")
-    return frozenset(flags.partition(":")[2].split())
-
-
 def device_name(device: torch.device) -> str:
     """What the device calls itself."""
     if device.type == "cuda":
@@ -73,9 +57,8 @@ def _index_exists(wanted: str) -> bool:
 
 
 def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
+    if CPU.exists():
+        for line in CPU.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     if platform.system() == "Darwin":

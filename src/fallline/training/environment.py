@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
+from fallline.machine import cpu_flags
 from fallline.training.assemble import Job
-from fallline.training.device import cpu_flags, device_name
+from fallline.training.device import device_name
 
 _TOLD = ("fallline", "torch", "numpy", "torchvision", "pytorch_optimizer")
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")

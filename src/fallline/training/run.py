@@ -29,6 +29,7 @@ from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
 from fallline.training.session import Session
 from fallline.training.state import config_digest, restore
+from fallline.training.threads import on_own_cores
 from fallline.training.watch import OnEval, Watch
 
 ENDED: tuple[Status, ...] = ("completed", "diverged", "pruned")
@@ -240,9 +241,10 @@ def _carry_out(
         watch = Watch(job, progress, folder, trackers, stopping, session.on_eval)
         try:
             watch.recall(start.past)
-            fit(job, progress, watch)
-            watch.end()
-            verdict = conclude(job, progress, watch.last_evaluation(), folder, trackers)
+            with on_own_cores(job.config.train.threads if job.device.type == "cpu" else 1):
+                fit(job, progress, watch)
+                watch.end()
+                verdict = conclude(job, progress, watch.last_evaluation(), folder, trackers)
         except Stop as stop:
             status, reason = stop.status, stop.reason
         except BaseException as error:

@@ -1,0 +1,71 @@
+"""The threads that torch computes with on the CPU: how many, and each on a core of its own.
+
+They wait for each other by spinning, some hundred times a step. A scheduler that puts two of them
+on one core, because a program of another session keeps a second one busy, makes a step 100 times
+slower, and Linux does (figures: docs/log.md). So where a training may use all cores, each of its
+threads is bound to one while it trains.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from fallline.machine import usable_cores
+
+LOADED = Path("/proc/self/maps")
+
+
+def set_threads(wanted: int) -> int:
+    """Sets how many threads torch computes with on the CPU; 0: one per core we may use."""
+    threads = wanted or usable_cores()
+    torch.set_num_threads(threads)
+    return threads
+
+
+@contextmanager
+def on_own_cores(threads: int) -> Iterator[None]:
+    """Binds torch's threads, the calling one among them, to a core each, until it is left.
+
+    Only on Linux, with the OpenMP library that torch brings, and where the threads are as many as
+    the cores of our affinity: else others might be bound to the same ones while some are idle.
+    Threads and processes that are begun inside are bound to the caller's core.
+    """
+    openmp = _openmp() if sys.platform == "linux" and threads > 1 else None
+    cores = sorted(os.sched_getaffinity(0)) if openmp else []
+    if openmp is None or len(cores) != threads:
+        yield
+        return
+    _bind(openmp, [[core] for core in cores])
+    try:
+        yield
+    finally:
+        _bind(openmp, [cores] * threads)
+
+
+def _openmp() -> ctypes.CDLL | None:
+    """GNU's OpenMP library that torch has loaded from its own folders, if it has."""
+    home = Path(torch.__file__).parent
+    ours = home, home.with_name("torch.libs")
+    for line in LOADED.read_text().splitlines():
+        file = Path(line.split(maxsplit=5)[-1])
+        if "libgomp" in file.name and any(file.is_relative_to(folder) for folder in ours):
+            return ctypes.CDLL(str(file))
+    return None
+
+
+def _bind(openmp: ctypes.CDLL, cores: Sequence[Sequence[int]]) -> None:
+    """Lets each thread of torch's team run on its cores; the first thread is the caller."""
+
+    def bind(_: object) -> None:
+        with suppress(OSError):  # a core that was taken from us meanwhile
+            os.sched_setaffinity(0, cores[openmp.omp_get_thread_num()])
+
+    each = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(bind)
+    openmp.GOMP_parallel(each, None, len(cores), 0)

@@ -1,0 +1,75 @@
+"""Each of torch's threads has a core of its own while a run trains, and all of them after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two cores"
+)
+CHILD = """
+import json, os, sys
+import torch
+from fallline.training.threads import on_own_cores, set_threads
+
+def cores_of_threads():
+    torch.ones(2000, 2000).exp()  # shared by the threads
+    return [sorted(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")]
+
+threads = set_threads(int(sys.argv[1]))
+seen = [cores_of_threads()]
+try:
+    with on_own_cores(threads):
+        seen += [cores_of_threads(), sorted(os.sched_getaffinity(0))]
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    seen += [cores_of_threads()]
+print(json.dumps(seen))
+"""
+
+
+def cores_with(
+    threads: int,
+) -> tuple[list[list[int]], list[list[int]], list[int], list[list[int]]]:
+    """The cores of each thread before and inside, of the caller inside, of each thread after."""
+    command = [sys.executable, "-c", CHILD, str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, inside, caller, after = json.loads(done.stdout)
+    return before, inside, caller, after
+
+
+def test_as_many_threads_as_cores_get_one_each_until_they_are_done() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    before, inside, caller, after = cores_with(0)
+    assert before == after == [cores] * len(before)
+    bound = [own for own in inside if len(own) == 1]
+    assert sorted(bound) == [[core] for core in cores]
+    assert caller == [cores[0]]
+
+
+def test_fewer_threads_than_cores_are_left_alone() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    before, inside, caller, after = cores_with(1)
+    assert {tuple(own) for own in [*before, *inside, caller, *after]} == {tuple(cores)}
+
+
+def test_a_training_binds_its_threads_and_lets_them_go(tmp_path: Path) -> None:
+    script = """
+import os
+import fallline
+seen = set()
+every = os.sched_getaffinity(0)
+look = lambda record: seen.add(tuple(os.sched_getaffinity(0)))
+settings = {"epochs": 1, "model": "mlp", "track.pictures": False}
+fallline.train(data="digits", settings=settings, show="silent", on_eval=look)
+print(seen, os.sched_getaffinity(0) == every)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == f"{{({min(os.sched_getaffinity(0))},)}} True"
