@@ -146,8 +146,9 @@ class TrainConfig(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="decay per step of the averaged weights that are evaluated; 0: off"
     )
-    tta: Literal["off", "flip", "flip_shift"] = Field(
-        "off", description="views averaged at the last evaluation, beside the plain one"
+    tta: Literal["off", "flip", "flip_shift", "flip_grid"] = Field(
+        "off",
+        description="views averaged at the last evaluation, beside the plain one: 2, 6 or 18",
     )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
         "auto",

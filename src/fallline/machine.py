@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -29,6 +30,7 @@ def usable_cores() -> int:
     return max(1, math.floor(min(present, *map(_quota, _cgroups("cpu")))))
 
 
+@cache
 def cpu_flags() -> frozenset[str]:
     """The CPU's instruction sets as Linux names them; empty where the system does not tell."""
     lines = CPU.read_text().splitlines() if CPU.exists() else []

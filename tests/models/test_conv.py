@@ -35,7 +35,7 @@ def test_a_product_has_the_convolutions_values_and_gradients(height: int, width:
 
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Size, torch.dtype]]:
-    """Shape and dtype of every input that was computed as a product; the CPU has no tiles."""
+    """Shape and dtype of every input that was computed as a product."""
     seen: list[tuple[torch.Size, torch.dtype]] = []
     apply = Product.apply
 
@@ -45,7 +45,6 @@ def products(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Size, torch.dt
         return result
 
     monkeypatch.setattr(Product, "apply", note)
-    monkeypatch.setattr(conv, "_multiplies_tiles", lambda: False)
     return seen
 
 
@@ -71,7 +70,7 @@ def test_a_product_is_taken_where_it_is_quicker(
     autocast: bool,
     as_product: bool,
 ) -> None:
-    monkeypatch.setattr(conv, "_multiplies_tiles", lambda: tiles)
+    monkeypatch.setattr(conv, "cpu_flags", lambda: {"amx_bf16"} if tiles else set())
     layer, x = Conv3x3(4, 4), torch.randn(images, 4, side, side)
     context: AbstractContextManager[object] = nullcontext()
     if autocast:

@@ -134,7 +134,10 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option("--data", "-d", help="Other images of the same classes.")
     ] = None,
-    tta: Annotated[str, typer.Option(help="Views to average: off, flip or flip_shift.")] = "off",
+    tta: Annotated[
+        str,
+        typer.Option(help="Views to average: off, flip (2), flip_shift (6), flip_grid (18)."),
+    ] = "off",
     device: Device = "auto",
 ) -> None:
     """Score a trained classifier, on its own splits or other images."""

@@ -8,7 +8,6 @@ same step takes three matrix products: an eighth to two thirds of the time (figu
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -30,6 +29,7 @@ class Conv3x3(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.tiles = "amx_bf16" in cpu_flags()
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
@@ -37,23 +37,17 @@ class Conv3x3(nn.Conv2d):
             return super().forward(input)
         autocast = torch.is_autocast_enabled("cpu")
         dtype = torch.get_autocast_dtype("cpu") if autocast else input.dtype
-        if not _quicker_as_product(input.shape, dtype):
+        if not _quicker_as_product(input.shape, self.tiles and dtype == torch.bfloat16):
             return super().forward(input)
         result: Tensor = Product.apply(input.to(dtype), self.weight.to(dtype))
         return result
 
 
-def _quicker_as_product(shape: torch.Size, dtype: torch.dtype) -> bool:
+def _quicker_as_product(shape: torch.Size, tiles: bool) -> bool:
     images, _, height, width = shape
     if height * width <= CELLS:
         return images >= IMAGES
-    tiles = dtype == torch.bfloat16 and _multiplies_tiles()
     return tiles and height * width <= CELLS_TILES and images >= IMAGES_TILES
-
-
-@cache
-def _multiplies_tiles() -> bool:
-    return "amx_bf16" in cpu_flags()
 
 
 class Product(torch.autograd.Function):

@@ -34,13 +34,13 @@ def mlp70() -> RunConfig:
 
     fallline train mlp70 --data cifar10_jpeg.tar.xz
     """
-    return _connected(widths=(2048, 512), epochs=15, lr=0.06)
+    return _connected(widths=(2048, 512), epochs=18, lr=0.06)
 
 
 def _connected(*, widths: tuple[int, ...], epochs: float, lr: float) -> RunConfig:
     return RunConfig(
         data=DataConfig(validate_on="test", augment=AugmentConfig(flip="alternating", shift=2)),
-        model=ModelConfig.model_validate({"name": "mlp", "widths": widths, "components": 512}),
+        model=ModelConfig.model_validate({"name": "mlp", "widths": widths, "components": 384}),
         optim=OptimConfig.model_validate(
             {"name": "muon", "lr": lr, "momentum": 0.9, "ns_steps": 3, "rest_lr": 0.005}
         ),

@@ -25,13 +25,13 @@ def _mirrored(images: Tensor) -> Tensor:
     return images.flip(-1)
 
 
-def _moved(by: int) -> Callable[[Tensor], Tensor]:
-    """Moves by one pixel along both axes; the border is reflected."""
+def _moved(down: int, right: int) -> Callable[[Tensor], Tensor]:
+    """Moves by at most one pixel along each axis; the border is reflected."""
 
     def view(images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
         padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
-        side = slice(1 + by, padded.shape[-1] - 1 + by), slice(1 + by, padded.shape[-2] - 1 + by)
-        return padded[:, :, side[1], side[0]]
+        return padded[:, :, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
 
     return view
 
@@ -40,13 +40,17 @@ def _both(first: Callable[[Tensor], Tensor]) -> list[Callable[[Tensor], Tensor]]
     return [first, lambda images: _mirrored(first(images))]
 
 
+_AROUND = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
 VIEWS: dict[str, Sequence[View]] = {
     "off": [(1.0, _plain)],
-    "flip": [(0.5, view) for view in _both(_plain)],
-    "flip_shift": [(0.25, view) for view in _both(_plain)]
-    + [(0.125, view) for by in (-1, 1) for view in _both(_moved(by))],
+    "flip": [(1 / 2, view) for view in _both(_plain)],
+    "flip_shift": [(1 / 4, view) for view in _both(_plain)]
+    + [(1 / 8, view) for by in (-1, 1) for view in _both(_moved(by, by))],
+    "flip_grid": [(1 / 18, view) for view in _both(_plain)]
+    + [(1 / 18, view) for move in _AROUND for view in _both(_moved(*move))],
 }
-"""Weighted views whose logits are averaged; `flip_shift` is airbench's six (Jordan 2024)."""
+"""Weighted views whose logits are averaged. `flip_shift` is airbench's six (Jordan 2024);
+`flip_grid` is all nine moves by up to one pixel, mirrored too: three times the work."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""The views that are averaged at a last evaluation."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from itertools import combinations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fallline.data.batches import Batch
+from fallline.training.evaluate import VIEWS, evaluate
+
+COUNTS = {"off": 1, "flip": 2, "flip_shift": 6, "flip_grid": 18}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_are_as_many_as_said_and_all_different(name: str) -> None:
+    images = torch.arange(2 * 3 * 8 * 9.0).view(2, 3, 8, 9)
+    seen = [view(images) for _, view in VIEWS[name]]
+    assert len(seen) == COUNTS[name]
+    assert all(view.shape == images.shape for view in seen)
+    assert not any(torch.equal(one, other) for one, other in combinations(seen, 2))
+    assert sum(weight for weight, _ in VIEWS[name]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_view_moves_a_pixel_by_more_than_one(name: str) -> None:
+    image = torch.zeros(1, 1, 9, 9)
+    image[0, 0, 4, 4] = 1  # the middle stays the middle when it is mirrored
+    for _, view in VIEWS[name]:
+        row, column = divmod(int(view(image).argmax()), 9)
+        assert max(abs(row - 4), abs(column - 4)) <= 1
+
+
+class Corner(nn.Module):
+    """Says class 1 where the corner pixel is positive, as surely as that pixel is large."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) -> (B, 2)."""
+        corner = images[:, 0, 0, 0]
+        return torch.stack([-corner, corner], dim=1)
+
+
+def test_a_plain_and_an_averaged_accuracy_are_told_apart() -> None:
+    images = torch.zeros(1, 1, 4, 4)
+    images[0, 0, 0, 0], images[0, 0, 0, 3] = 1, -2  # the mirrored view is the surer one
+    batch = Batch(images, torch.tensor([1]))
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits, targets, reduction="none")
+
+    scored = evaluate(Corner(), [batch], loss, autocast=nullcontext, tta="flip")
+    assert (scored.accuracy, scored.accuracy_tta) == (1.0, 0.0)
