@@ -27,6 +27,7 @@ from bench import (
     streaming,
     sweeps,
     table,
+    utilization,
 )
 from fallline.training.threads import set_threads
 
@@ -41,8 +42,7 @@ RACERS = "fast70,fast80,fast90,airbench,plain,cycle,lightning"
 
 def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """What can be measured, by name; each leaves rows in the results."""
-    peak = results["machine"]["bf16_gflops"]
-    racers = args.racers.split(",")
+    racers, names = args.racers.split(","), args.presets.split(",")
 
     def long_race() -> list[dict[str, Any]]:
         curves = []
@@ -60,7 +60,8 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
         "sweeps": sweeps.measure,
         "workers": lambda: side_by_side.measure(args.data),
         "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
-        "presets": lambda: presets.measure(args.data, args.presets.split(","), args.seeds, peak),
+        "presets": lambda: presets.measure(args.data, names, args.seeds),
+        "utilization": lambda: utilization.measure(args.data, names),
         "race": long_race,
     }
 

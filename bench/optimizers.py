@@ -16,6 +16,7 @@ from fallline.optim.build import build
 from fallline.optim.table import OPTIMIZERS
 from fallline.training.losses import LOSSES
 from fallline.training.step import Step
+from fallline.training.threads import on_own_cores
 
 BATCH, STEPS, ROUNDS = 500, 3, 7
 WIDTHS = (64, 128, 128)
@@ -29,7 +30,8 @@ def measure(data: str) -> list[dict[str, Any]]:
             steppers[name] = _stepper(name)
         except ConfigError as fault:  # torch's Muon takes no filters, and a net has little else
             print(f"left out: {fault}")
-    return alternate(steppers, rounds=ROUNDS, baseline=0)
+    with on_own_cores(torch.get_num_threads()):
+        return alternate(steppers, rounds=ROUNDS, baseline=0)
 
 
 def _stepper(name: str) -> Callable[[], float]:

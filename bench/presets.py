@@ -1,4 +1,4 @@
-"""What each preset claims, by its own runs: accuracy over seeds, seconds, share of the peak."""
+"""What each preset claims, by its own runs: accuracy over seeds, seconds, FLOP."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch.utils.flop_counter import FlopCounterMode
-
+from bench.utilization import job_of, step_flop
 from fallline import train
-from fallline.data import load
-from fallline.training.assemble import assemble, settle, split
-from fallline.training.resolve import Layer, preset_layer, resolve
 from fallline.training.run import Run
 
 
-def measure(data: str, names: list[str], seeds: int, peak: float) -> list[dict[str, Any]]:
-    """A row for each preset, run `seeds` times; `peak` in GFLOP/s."""
-    return [_row(name, data, seeds, peak) for name in names]
+def measure(data: str, names: list[str], seeds: int) -> list[dict[str, Any]]:
+    """A row for each preset, run `seeds` times."""
+    return [_row(name, data, seeds) for name in names]
 
 
-def _row(name: str, data: str, seeds: int, peak: float) -> dict[str, Any]:
-    config = resolve([preset_layer(name), Layer("data", {"data": data})]).config
-    cold = _run(name, data, 0).outcome.train_seconds if config.train.compile else None
+def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
+    job = job_of(name, data)
+    cold = _run(name, data, 0).outcome.train_seconds if job.config.train.compile else None
     runs = [_run(name, data, seed) for seed in range(seeds)]
-    flop = runs[0].outcome.images_seen * flop_per_image(name, data)
+    flop = runs[0].outcome.steps * step_flop(job)
     seconds = sorted(run.outcome.train_seconds for run in runs)[seeds // 2]
     plain = [accuracy(run) for run in runs]
     averaged = [accuracy(run, tta=True) for run in runs]
@@ -37,7 +33,7 @@ def _row(name: str, data: str, seeds: int, peak: float) -> dict[str, Any]:
         "accuracy with views": mean(averaged),
         "training seconds": seconds,
         "TFLOP": flop / 1e12,
-        "share of peak": flop / seconds / 1e9 / peak,
+        "GFLOP/s": flop / 1e9 / seconds,
         "cold": cold,  # training seconds of a first run that compiles
     }
 
@@ -56,24 +52,3 @@ def accuracy(run: Run, *, tta: bool = False) -> float:
     views = outcome.test_accuracy_tta or outcome.val_accuracy_tta
     assert plain is not None
     return views if tta and views is not None else plain
-
-
-def flop_per_image(name: str, data: str) -> float:
-    """FLOP of forward and backward pass of one image trained on, counted by torch.
-
-    Where a small net chooses the images, its work on all of them is shared among those. What
-    optimizers compute is left out.
-    """
-    config = resolve([preset_layer(name), Layer("data", {"data": data})]).config
-    images = load(config.data.name)
-    splits = split(config, images)
-    job = assemble(settle(config, images, len(splits.train)), images, splits, fresh=False)
-    batch = next(iter(job.feeds.train.epoch(0)))
-    inputs, targets = batch.inputs.float(), batch.targets
-    kept = max(1, round(config.train.hardest * len(targets)))
-    with FlopCounterMode(display=False) as counter:
-        if job.proxy:
-            job.image_loss(job.proxy.net(inputs), targets).mean().backward()  # type: ignore[no-untyped-call]
-        loss = job.image_loss(job.model(inputs[:kept]), targets[:kept]).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
-    return float(counter.get_total_flops()) / kept

@@ -24,6 +24,7 @@ from fallline.training.claim import claimed
 from fallline.training.conclude import Verdict, conclude
 from fallline.training.environment import describe, describe_again
 from fallline.training.fit import fit
+from fallline.training.heap import kept_memory
 from fallline.training.images import load_images, load_or_fall_back
 from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
@@ -234,6 +235,7 @@ def _carry_out(
         steps_per_epoch=job.steps_per_epoch,
         resumed_at=progress.step if folder.metrics.exists() else None,
     )
+    threads = job.config.train.threads if job.device.type == "cpu" else 1
     status: Status = "completed"
     reason, verdict = "reached its last step", None
     with session.stop_request() as stopping:
@@ -241,7 +243,7 @@ def _carry_out(
         watch = Watch(job, progress, folder, trackers, stopping, session.on_eval)
         try:
             watch.recall(start.past)
-            with on_own_cores(job.config.train.threads if job.device.type == "cpu" else 1):
+            with on_own_cores(threads), kept_memory():
                 fit(job, progress, watch)
                 watch.end()
                 verdict = conclude(job, progress, watch.last_evaluation(), folder, trackers)

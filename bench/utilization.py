@@ -1,0 +1,84 @@
+"""How near a preset's steps come to what the machine multiplies, measured in turn.
+
+The peak is a large matrix product in bfloat16. On a shared machine it swings by a factor of three
+within seconds, so each burst of steps has a burst of products beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import chain, count
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.machine import product_rate
+from bench.timing import alternate
+from fallline.data import load
+from fallline.data.batches import Batch
+from fallline.training.assemble import Job, assemble, settle, split
+from fallline.training.resolve import Layer, preset_layer, resolve
+from fallline.training.threads import on_own_cores
+
+ROUNDS = 12
+SECONDS = 1.0  # of each burst; at least one step
+
+
+def measure(data: str, names: list[str]) -> list[dict[str, Any]]:
+    """A row for the product and each preset: GFLOP/s, and their share of the product's."""
+    jobs = {name: job_of(name, data) for name in names}
+    device = next(iter(jobs.values())).device
+    bursts: dict[str, Callable[[], float]] = {
+        "a matrix product": lambda: product_rate(torch.bfloat16, device)
+    }
+    for name, job in jobs.items():
+        assert job.config.train.precision == "bf16", "the share would be of another precision"
+        bursts[name] = _burst(job)
+    with on_own_cores(torch.get_num_threads()):
+        return alternate(bursts, rounds=ROUNDS, baseline=0)
+
+
+def job_of(name: str, data: str) -> Job:
+    """A preset's net, optimizer and batches, ready for its first step."""
+    config = resolve([preset_layer(name), Layer("data", {"data": data})]).config
+    images = load(config.data.name)
+    splits = split(config, images)
+    settled = settle(config, images, len(splits.train))
+    return assemble(settled, images, splits, fresh=True)
+
+
+def step_flop(job: Job) -> float:
+    """FLOP of a step as torch counts them: products and convolutions, forward and backward.
+
+    The small net's that chooses the images are among them; pooling, norms, activations and
+    most of what optimizers compute are not. Takes one step.
+    """
+    batch = next(iter(job.feeds.train.epoch(0)))
+    with FlopCounterMode(display=False) as counter:
+        _step(job, batch)
+    return float(counter.get_total_flops())
+
+
+def _step(job: Job, batch: Batch) -> None:
+    if job.proxy:
+        batch = job.proxy.hardest(batch, 1.0)
+    job.step(batch.inputs, batch.targets, measure=False)
+
+
+def _burst(job: Job) -> Callable[[], float]:
+    """Takes steps for a while and returns their GFLOP/s."""
+    flop = step_flop(job)
+    batches = chain.from_iterable(job.feeds.train.epoch(number) for number in count())
+
+    def rate() -> float:
+        steps, began = 0, time.perf_counter()
+        while time.perf_counter() - began < SECONDS:
+            _step(job, next(batches))
+            steps += 1
+            if job.device.type == "cuda":
+                torch.cuda.synchronize(job.device)
+        return steps * flop / 1e9 / (time.perf_counter() - began)
+
+    return rate
