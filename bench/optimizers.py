@@ -14,6 +14,7 @@ from fallline.errors import ConfigError
 from fallline.models.convnet import Convnet
 from fallline.optim.build import build
 from fallline.optim.table import OPTIMIZERS
+from fallline.training.heap import kept_memory
 from fallline.training.losses import LOSSES
 from fallline.training.step import Step
 from fallline.training.threads import on_own_cores
@@ -30,7 +31,7 @@ def measure(data: str) -> list[dict[str, Any]]:
             steppers[name] = _stepper(name)
         except ConfigError as fault:  # torch's Muon takes no filters, and a net has little else
             print(f"left out: {fault}")
-    with on_own_cores(torch.get_num_threads()):
+    with on_own_cores(torch.get_num_threads()), kept_memory():  # as in a run
         return alternate(steppers, rounds=ROUNDS, baseline=0)
 
 

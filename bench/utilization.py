@@ -19,6 +19,7 @@ from bench.timing import alternate
 from fallline.data import load
 from fallline.data.batches import Batch
 from fallline.training.assemble import Job, assemble, settle, split
+from fallline.training.heap import kept_memory
 from fallline.training.resolve import Layer, preset_layer, resolve
 from fallline.training.threads import on_own_cores
 
@@ -36,7 +37,7 @@ def measure(data: str, names: list[str]) -> list[dict[str, Any]]:
     for name, job in jobs.items():
         assert job.config.train.precision == "bf16", "the share would be of another precision"
         bursts[name] = _burst(job)
-    with on_own_cores(torch.get_num_threads()):
+    with on_own_cores(torch.get_num_threads()), kept_memory():  # as in a run
         return alternate(bursts, rounds=ROUNDS, baseline=0)
 
 
