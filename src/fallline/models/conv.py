@@ -2,8 +2,8 @@
 
 On a map of 2x2 most taps of a 3x3 filter see padding: of its 36 pairs of a cell and a tap 16
 count, on a single cell one of 9. And weights' gradients on small maps are what oneDNN is slowest
-at, most of all where the CPU multiplies tiles (AMX). `WAYS` says what is quicker where; docs/log.md
-has the figures.
+at, most of all where the CPU multiplies tiles (AMX). The rows of `WAYS` say what is quicker where
+(figures: docs/log.md).
 """
 
 from __future__ import annotations
