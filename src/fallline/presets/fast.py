@@ -58,9 +58,9 @@ def fast80() -> RunConfig:
 def fast90() -> RunConfig:
     """CIFAR-10 to 90 %, six views of an image averaged, on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5 (one of them it was chosen by): 89.02 %
-    (deviation 0.25, lowest 88.74); with six views averaged 90.33 % (deviation 0.27, lowest 90.08);
-    in 359 to 446 s of training, 549 at a worse hour. 2 cores of an Intel Xeon (AMX, shared),
+    On the JPEG copy of CIFAR-10, test split, n = 5 (its length was chosen by one of these seeds):
+    88.95 % (deviation 0.24, lowest 88.76); with six views averaged 90.25 % (deviation 0.17,
+    lowest 90.08); in 313 to 375 s of training. 2 cores of an Intel Xeon (AMX, shared),
     torch 2.15, 2026-11-26.
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
@@ -82,7 +82,7 @@ def best() -> RunConfig:
     On the JPEG copy of CIFAR-10, test split, n = 1: 91.59 %, with six views averaged 92.64 %, with
     18, which were chosen by this very run, 92.79 %; in 3,819 s of training: 2.45 s a step at its
     start, which would be 3,190 s, and more when others used the machine. 2 cores of an Intel Xeon
-    (AMX, shared), torch 2.15, 2026-11-26; its steps have become some 10 % quicker since.
+    (AMX, shared), torch 2.15, 2026-11-26; its steps have become a third quicker since.
 
     fallline train best --data cifar10_jpeg.tar.xz
     """
