@@ -1,7 +1,7 @@
 """How near a preset's steps come to what the machine multiplies, measured in turn.
 
-The peak is a large matrix product in bfloat16. On a shared machine it swings by a factor of three
-within seconds, so each burst of steps has a burst of products beside it.
+The peak is a large matrix product in the precision that presets train in here. On a shared machine
+it swings by a factor of three within seconds, so each burst of steps has products beside it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ SECONDS = 1.0  # of each burst; at least one step
 def measure(data: str, names: list[str]) -> list[dict[str, Any]]:
     """A row for the product and each preset: GFLOP/s, and their share of the product's."""
     jobs = {name: job_of(name, data) for name in names}
-    device = next(iter(jobs.values())).device
+    first = next(iter(jobs.values()))
+    dtype = torch.bfloat16 if first.config.train.precision == "bf16" else torch.float32
     bursts: dict[str, Callable[[], float]] = {
-        "a matrix product": lambda: product_rate(torch.bfloat16, device)
+        "a matrix product": lambda: product_rate(dtype, first.device)
     }
-    for name, job in jobs.items():
-        assert job.config.train.precision == "bf16", "the share would be of another precision"
-        bursts[name] = _burst(job)
+    bursts |= {name: _burst(job) for name, job in jobs.items()}
     with on_own_cores(torch.get_num_threads()), kept_memory():  # as in a run
         return alternate(bursts, rounds=ROUNDS, baseline=0)
 

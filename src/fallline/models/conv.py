@@ -71,13 +71,14 @@ class Product(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of `x` and of `weight`, its taps summed in float32."""
+        """The gradients of `x` and of `weight`, its taps summed in float32 at least."""
         rows, matrix = ctx.saved_tensors
         height, width, outputs, inputs = ctx.shape
         gradient = gradient.permute(0, 2, 3, 1).reshape(len(rows), -1)
         of_rows = (gradient @ matrix).view(-1, height, width, inputs)
         of_matrix = (gradient.T @ rows).view(height, width, outputs, height, width, inputs)
-        padded = torch.zeros(2 * height + 1, 2 * width + 1, outputs, inputs)
+        exact = torch.promote_types(matrix.dtype, torch.float32)
+        padded = torch.zeros(2 * height + 1, 2 * width + 1, outputs, inputs, dtype=exact)
         for cell in _cells(height, width):
             _window(padded, cell).add_(of_matrix[cell].permute(1, 2, 0, 3))
         of_weight = _taps(padded).permute(2, 3, 0, 1).to(matrix.dtype)

@@ -76,7 +76,8 @@ def train(
         out: the folder that gets the run folder.
         name: the run folder's name; by default from time, model and optimizer.
         show: what to print: auto, bar, lines, quiet, json or silent.
-        on_eval: called with each evaluated epoch's record; raises `Pruned` to end the run.
+        on_eval: called with each evaluated epoch's record; raises `Pruned` to end the run. On
+            Linux its thread may be bound to one core meanwhile, and so is what it starts.
 
     Returns the run; a loss that is not finite ends it with the outcome `diverged`.
 
