@@ -76,7 +76,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--presets", default=PRESETS, help="whose claims are measured")
     parser.add_argument("--racers", default=RACERS, help="who runs the long race")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each preset")
-    parser.add_argument("--quick", action="store_true", help="smaller and shorter: does it run?")
+    parser.add_argument(
+        "--quick", action="store_true", help="streaming: a small set; does it run?"
+    )
     return parser.parse_args()
 
 

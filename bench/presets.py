@@ -18,8 +18,11 @@ def measure(data: str, names: list[str], seeds: int) -> list[dict[str, Any]]:
 
 def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
     job = job_of(name, data)
-    cold = _run(name, data, 0).outcome.train_seconds if job.config.train.compile else None
-    runs = [_run(name, data, seed) for seed in range(seeds)]
+    tta = job.config.train.tta
+    views = "flip_shift" if tta == "off" else tta
+    compiles = job.config.train.compile
+    cold = _run(name, data, 0, views).outcome.train_seconds if compiles else None
+    runs = [_run(name, data, seed, views) for seed in range(seeds)]
     flop = runs[0].outcome.steps * step_flop(job)
     seconds = sorted(run.outcome.train_seconds for run in runs)[seeds // 2]
     plain = [accuracy(run) for run in runs]
@@ -31,6 +34,7 @@ def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
         "deviation": stdev(plain) if seeds > 1 else None,
         "lowest": min(plain),
         "accuracy with views": mean(averaged),
+        "views": views,
         "training seconds": seconds,
         "TFLOP": flop / 1e12,
         "GFLOP/s": flop / 1e9 / seconds,
@@ -38,10 +42,10 @@ def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
     }
 
 
-def _run(name: str, data: str, seed: int) -> Run:
+def _run(name: str, data: str, seed: int, views: str) -> Run:
     print(f"  {name}, seed {seed}", flush=True)
     with TemporaryDirectory() as place:
-        settings = {"seed": seed, "train.tta": "flip_shift"}
+        settings = {"seed": seed, "train.tta": views}
         return train(name, data=data, settings=settings, out=place, show="quiet")
 
 

@@ -103,9 +103,10 @@ def distance_rows(curves: list[Curve]) -> list[dict[str, Any]]:
         {
             "name": curve.racer,
             **{f"to {target:.0%}": curve.seconds_to(target) for target in TARGETS},
-            "last accuracy": curve.points[-1][1],
-            "training seconds": curve.points[-1][0],
+            "last accuracy": last[1],
+            "training seconds": last[0],
             "process seconds": curve.wall_seconds,
         }
         for curve in curves
+        for last in [curve.points[-1] if curve.points else (None, None)]  # diverged before
     ]

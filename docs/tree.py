@@ -16,7 +16,7 @@ README = ROOT / "README.md"
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 ORDER = (
     "errors lock machine registry storage values config records predictions space data models "
-    "optim track presets training compare sweep contest report cli"
+    "optim track presets training compare sweep report contest cli"
 )
 
 
@@ -33,12 +33,12 @@ def tree() -> str:
     for name in ORDER.split():
         folder = SOURCE / name
         if folder.is_dir():
-            lines.append(f"  {name + '/':<22}{sentence(folder / '__init__.py')}")
+            lines.append(f"  {name + '/':<26}{sentence(folder / '__init__.py')}")
             files = sorted(set(folder.glob("*.py")) - {folder / "__init__.py"})
-            lines += [f"    {file.name:<20}{sentence(file)}" for file in files]
+            lines += [f"    {file.name:<24}{sentence(file)}" for file in files]
         else:
             file = SOURCE / f"{name}.py"
-            lines.append(f"  {file.name:<22}{sentence(file)}")
+            lines.append(f"  {file.name:<26}{sentence(file)}")
     return "\n".join(lines) + "\n"
 
 

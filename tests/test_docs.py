@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from fallline.cli.app import app
 from fallline.data.decode import FORMATS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WHOLE_LINES = [page.read_text().replace("\\\n", " ") for page in PAGES]
+TYPED = sorted(
+    set(re.findall(r"(?:^|`)fallline ([^-`\n|&][^`\n|&]*)", "\n".join(WHOLE_LINES), re.M))
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nothing_is_run_by_a_program_that_make_leaves_off_the_path(page: Path) -> None:
-    assert not re.search(r"`uv run|^uv run", page.read_text(), re.MULTILINE)
+    assert not re.search(r"`uv run|^uv run|`uv sync", page.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_every_command_of_a_page_is_there_with_its_options(line: str) -> None:
+    command = get_command(app)
+    words = shlex.split(line, comments=True)
+    while words and hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    options = {word.partition("=")[0] for word in words if word.startswith("-")}
+    assert options <= {name for param in command.params for name in param.opts}
 
 
 def test_the_readme_names_every_format_that_is_read() -> None:

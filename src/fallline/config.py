@@ -156,7 +156,9 @@ class TrainConfig(Section):
         examples=["auto", "cpu", "cuda", "cuda:1", "mps"],
     )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads; 0: all cores")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads, at most a core each; 0: all"
+    )
     compile: bool = Field(False, description="torch.compile the model")
     checkpoint_seconds: NonNegative = Field(
         30.0, description="seconds between checkpoints; 0: every step"

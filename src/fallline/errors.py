@@ -119,7 +119,7 @@ class MissingExtra(FalllineError):
         super().__init__(
             f"{purpose} needs the package {package}",
             seen="not installed",
-            next=f"pip install 'fallline[{extra}]'",
+            next=f"in the folder of the source: pip install '.[{extra}]'",
         )
 
 

@@ -26,7 +26,7 @@ _KINDS = {
 
 
 def range_of(field: FieldInfo) -> str:
-    """What the field takes: "a number from 0 to below 1", "off, flip or flip_shift"."""
+    """What the field takes: "a number from 0 to below 1", "off, flip, flip_shift or flip_grid"."""
     return _words(_schema(field))
 
 

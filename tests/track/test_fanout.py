@@ -161,4 +161,4 @@ def test_a_run_goes_on_where_wandb_is_not_installed(
     trackers = open_trackers(start, show="quiet")
     whole_run(trackers)
     assert trackers.names == ("folder", "quiet")
-    assert "pip install 'fallline[wandb]'" in capfd.readouterr().err
+    assert "pip install '.[wandb]'" in capfd.readouterr().err

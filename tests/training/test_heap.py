@@ -43,3 +43,27 @@ def test_blocks_are_kept_inside_and_given_back_after() -> None:
     assert kept > 2**25
     assert left < 2**25
     assert after > inside
+
+
+LARGE = """
+import ctypes
+import numpy as np
+from fallline.training.heap import kept_memory
+
+end_of_heap = ctypes.CDLL(None).sbrk
+end_of_heap.restype, end_of_heap.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+with kept_memory():
+    block = np.empty(2**31 + 2**20, np.uint8)  # never touched: it takes no memory
+    grown = end_of_heap(0)
+    del block
+    np.empty(2**26, np.uint8)
+    print(end_of_heap(0) - grown)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is told")
+def test_more_than_two_gibibytes_are_kept_as_well() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from fallline import Pruned, resume, train
@@ -141,6 +142,23 @@ def test_a_pruned_run_keeps_what_it_has_learned_and_may_go_on(
     steps: list[int] = []
     resume(run.path, show="quiet", on_eval=lambda record: steps.append(record.step))
     assert steps == [9, 18]  # the one it knew is told again
+
+
+def test_a_run_goes_on_where_there_are_fewer_cores_and_says_so(
+    tmp_path: Path,
+    tiny: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for module in ("threads", "run"):
+        monkeypatch.setattr(f"fallline.training.{module}.usable_cores", lambda: 2)
+    wide = {**tiny, "train": {**tiny["train"], "threads": 2}}
+    run = train(settings=wide, data="synthetic", out=tmp_path, show="silent", on_eval=prune)
+    for module in ("threads", "run"):
+        monkeypatch.setattr(f"fallline.training.{module}.usable_cores", lambda: 1)
+    assert resume(run.path, show="silent").outcome.status == "completed"
+    assert torch.get_num_threads() == 1
+    assert "CPU threads: 1, not 2" in capsys.readouterr().err
 
 
 def test_a_run_that_is_through_can_no_longer_be_pruned(

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from fallline.training.threads import set_threads
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two cores"
@@ -57,6 +60,16 @@ def test_fewer_threads_than_cores_are_left_alone() -> None:
     cores = sorted(os.sched_getaffinity(0))
     before, inside, caller, after = cores_with(1)
     assert {tuple(own) for own in [*before, *inside, caller, *after]} == {tuple(cores)}
+
+
+def test_there_are_no_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr("fallline.training.threads.usable_cores", lambda: 2)
+    try:
+        assert [set_threads(wanted) for wanted in (0, 1, 2, 64)] == [2, 1, 2, 2]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_training_binds_its_threads_and_lets_them_go(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _optimizers() -> tuple[tuple[str, ...], Lines]:
 
     lines = [(row.name, row.summary) for row in OPTIMIZERS]
     others = ", ".join(sorted(set(library.NAMES) - set(OPTIMIZERS.names)))
-    lines.append(("and", f"with pip install 'fallline[optimizers]': {others}"))
+    lines.append(("and", f"with pip install '.[optimizers]' in the source: {others}"))
     lines.append(("", "the settings of one: fallline list optimizers NAME"))
     return ("name", "what it is"), lines
 

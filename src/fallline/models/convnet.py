@@ -34,7 +34,7 @@ FLAT = EIGENVALUE_FLOOR / 100  # a direction with less variance counts as one wi
 def stem_filters(channels: int) -> int:
     """Channels of the stem: a filter for each dimension of a patch, and its negative.
 
-    They are not padded to a multiple of 16: that made a step 5 to 10 % slower on AVX-512.
+    They are not padded to 32, which made steps 3 to 10 % slower (docs/log.md).
     """
     return 2 * channels * PATCH**2
 

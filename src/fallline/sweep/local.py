@@ -24,6 +24,7 @@ from fallline.sweep.slots import Slot, plan
 from fallline.sweep.worker import decode_event, encode_answer, encode_task
 
 SECONDS_TO_SAVE: Final = 30.0
+SECONDS_TO_LISTEN: Final = 5.0  # to an ended process, whose pipe another may have inherited
 _SERVE: Final = "import sys; del sys.argv[0]; from fallline.sweep.worker import serve; serve()"
 
 
@@ -32,6 +33,7 @@ class _Worker:
     """A worker process and the task it is busy with."""
 
     process: subprocess.Popen[bytes]
+    listener: threading.Thread
     task: Task | None = None
 
     def send(self, line: str) -> None:
@@ -111,6 +113,7 @@ class LocalProcesses:
             worker.end()
             worker.process.wait()
             worker.hang_up()
+            worker.listener.join(SECONDS_TO_LISTEN)
 
     def _assign(self) -> None:
         """Gives waiting tasks to idle processes, and starts one where a place has none."""
@@ -139,8 +142,9 @@ class LocalProcesses:
             )
         assert process.stdout is not None
         listening = (place, process.stdout, self._messages)
-        threading.Thread(target=_listen, args=listening, daemon=True).start()
-        return _Worker(process)
+        listener = threading.Thread(target=_listen, args=listening, daemon=True)
+        listener.start()
+        return _Worker(process, listener)
 
     def _hear(self, place: int, line: bytes) -> list[Event]:
         worker = self._workers[place]

@@ -40,8 +40,8 @@ def save(folder: Path, state: dict[str, Any], step: int) -> Path:
     content = buffer.getvalue()
     path = folder / f"step{step:08d}-{_digest(content)}.pt"
     write_atomically(path, content)
-    drop_after(folder, step, keep=path)
     try:
+        drop_after(folder, step, keep=path)
         for old in list_checkpoints(folder)[:-_KEPT]:
             old.unlink()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Memory that a step frees is kept for the next one while a run trains on a CPU.
+"""Memory that a step frees is kept for the next one while a run trains.
 
 glibc gives blocks of more than 32 MiB back to the system as soon as they are freed and gets them
 anew, zeroed page by page, a moment later: a step of a wide net has 100,000 page faults, a tenth of
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # names of malloc.h
-NEVER = 2**31 - 1
+NEVER = -1
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def kept_memory() -> Iterator[None]:
     """Lets malloc keep what is freed inside, and gives it back at the end; only glibc's can.
 
     Blocks come from the heap instead of mappings of their own, and its end is not trimmed. After
-    it the thresholds are the largest that glibc reaches by itself.
+    it the thresholds are the largest that glibc reaches by itself. All of it is the process's.
     """
     libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
     if libc is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fallline.config import RunConfig
 from fallline.errors import Pruned, RunError, Status, Stop
+from fallline.machine import usable_cores
 from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
@@ -200,9 +201,16 @@ def _go_on(folder: RunFolder, session: Session) -> Run:
     if state is not None:
         restore(job, progress, state, config_digest(folder))
     checkpoint.drop_after(folder.checkpoints, progress.step + 1)
+    _tell_of_fewer_threads(config.train.threads)
     environment = describe_again(job, folder.read_environment())
     _write(folder.environment, environment)
     return _carry_out(job, progress, folder, environment, session)
+
+
+def _tell_of_fewer_threads(before: int) -> None:
+    here = usable_cores()
+    if here < before:
+        tell(f"CPU threads: {here}, not {before}, there are no more cores; rounding will differ")
 
 
 def _last_state(folder: RunFolder) -> dict[str, Any] | None:

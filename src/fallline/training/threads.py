@@ -23,8 +23,8 @@ LOADED = Path("/proc/self/maps")
 
 
 def set_threads(wanted: int) -> int:
-    """Sets how many threads torch computes with on the CPU; 0: one per core we may use."""
-    threads = wanted or usable_cores()
+    """Sets how many threads torch computes with on the CPU; 0, or too many: one per core."""
+    threads = min(wanted or usable_cores(), usable_cores())
     torch.set_num_threads(threads)
     return threads
 
@@ -53,11 +53,18 @@ def _openmp() -> ctypes.CDLL | None:
     """GNU's OpenMP library that torch has loaded from its own folders, if it has."""
     home = Path(torch.__file__).parent
     ours = home, home.with_name("torch.libs")
-    for line in LOADED.read_text().splitlines():
+    for line in _loaded():
         file = Path(line.split(maxsplit=5)[-1])
         if "libgomp" in file.name and any(file.is_relative_to(folder) for folder in ours):
             return ctypes.CDLL(str(file))
     return None
+
+
+def _loaded() -> list[str]:
+    try:
+        return LOADED.read_text(errors="surrogateescape").splitlines()
+    except OSError:  # a container may hide it
+        return []
 
 
 def _bind(openmp: ctypes.CDLL, cores: Sequence[Sequence[int]]) -> None:
