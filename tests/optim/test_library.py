@@ -120,7 +120,7 @@ def test_one_that_is_left_out_says_why() -> None:
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     library.library_row.cache_clear()
     monkeypatch.setattr(library, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"fallline\[optimizers\]"):
+    with pytest.raises(MissingExtra, match=r"install .\.\[optimizers\]"):
         row("lion")
     library.library_row.cache_clear()
 
