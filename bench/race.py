@@ -37,6 +37,11 @@ class Curve:
         """Training seconds to the first score of at least `target`; None if it was missed."""
         return next((seconds for seconds, accuracy in self.points if accuracy >= target), None)
 
+    @property
+    def last(self) -> tuple[float, float] | tuple[None, None]:
+        """The last point; of a racer that diverged before its first there is none."""
+        return self.points[-1] if self.points else (None, None)
+
 
 def sprint(data: str, rounds: int, limit: float) -> list[Curve]:
     """Ours and the plain loops to 70 %, in turn, `rounds` times, another seed each."""
@@ -77,7 +82,8 @@ def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
 def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
     """For each round, seconds to 70 % of all and their ratios to ours; then the median ratios.
 
-    A rival who missed is taken to arrive at its last score; a round that ours missed counts as 0.
+    A rival who missed is taken to arrive at its last score; a round that ours missed, or where a
+    rival has no score, counts as 0.
     """
     rows: list[dict[str, Any]] = []
     ours, *others = SPRINTERS
@@ -88,8 +94,8 @@ def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
             row[f"{racer} to {SPRINT:.0%}"] = raced[racer].seconds_to(SPRINT)
         mine = raced[ours].seconds_to(SPRINT)
         for other in others:
-            theirs = raced[other].seconds_to(SPRINT) or raced[other].points[-1][0]
-            row[f"{other} / ours"] = theirs / mine if mine else 0.0
+            theirs = raced[other].seconds_to(SPRINT) or raced[other].last[0]
+            row[f"{other} / ours"] = theirs / mine if mine and theirs else 0.0
         rows.append(row)
     ratios = {
         f"{other} / ours": median(row[f"{other} / ours"] for row in rows) for other in others
@@ -103,10 +109,9 @@ def distance_rows(curves: list[Curve]) -> list[dict[str, Any]]:
         {
             "name": curve.racer,
             **{f"to {target:.0%}": curve.seconds_to(target) for target in TARGETS},
-            "last accuracy": last[1],
-            "training seconds": last[0],
+            "last accuracy": curve.last[1],
+            "training seconds": curve.last[0],
             "process seconds": curve.wall_seconds,
         }
         for curve in curves
-        for last in [curve.points[-1] if curve.points else (None, None)]  # diverged before
     ]

@@ -131,8 +131,10 @@ def test_closing_leaves_no_program_of_a_worker_behind(
     backend.submit(task)
     wait_for(backend, Failed, "")  # the program runs
     backend._workers[0].task = task
+    listener = backend._workers[0].listener
     backend.close(save=save)
-    wait_for(backend, Lost, task.key, seconds=5)  # told when the last that holds its pipe ends
+    assert not listener.is_alive()  # so what was told last is there: all that hold its pipe ended
+    wait_for(backend, Lost, task.key, seconds=5)
 
 
 SWEEP = {"run_cap": 6, "fallline": {"data": "synthetic", "seed": 7}}

@@ -60,8 +60,8 @@ def fast90() -> RunConfig:
 
     On the JPEG copy of CIFAR-10, test split, n = 5 (its length was chosen by one of these seeds):
     88.95 % (deviation 0.24, lowest 88.76); with six views averaged 90.25 % (deviation 0.17,
-    lowest 90.08); in 313 to 375 s of training. 2 cores of an Intel Xeon (AMX, shared),
-    torch 2.15, 2026-11-26.
+    lowest 90.08); three of them took 313 to 375 s of training on 2 cores of an Intel Xeon (AMX,
+    shared), two 472 and 570 s on one. torch 2.15, 2026-11-26.
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
     """

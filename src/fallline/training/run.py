@@ -201,7 +201,8 @@ def _go_on(folder: RunFolder, session: Session) -> Run:
     if state is not None:
         restore(job, progress, state, config_digest(folder))
     checkpoint.drop_after(folder.checkpoints, progress.step + 1)
-    _tell_of_fewer_threads(config.train.threads)
+    if job.device.type == "cpu":
+        _tell_of_fewer_threads(config.train.threads)
     environment = describe_again(job, folder.read_environment())
     _write(folder.environment, environment)
     return _carry_out(job, progress, folder, environment, session)

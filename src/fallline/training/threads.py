@@ -24,7 +24,8 @@ LOADED = Path("/proc/self/maps")
 
 def set_threads(wanted: int) -> int:
     """Sets how many threads torch computes with on the CPU; 0, or too many: one per core."""
-    threads = min(wanted or usable_cores(), usable_cores())
+    cores = usable_cores()
+    threads = min(wanted or cores, cores)
     torch.set_num_threads(threads)
     return threads
 
