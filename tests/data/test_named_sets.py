@@ -34,6 +34,13 @@ def test_every_row_points_to_code_and_says_where_it_comes_from(row: Any) -> None
     assert bool(row.files) == bool(row.torchvision) == (row.origin == "download")
 
 
+def test_a_set_shows_itself_without_its_pixels() -> None:
+    digits = load("digits")
+    assert repr(digits.train) == f"<Split: {len(digits.train):,} of 1,797 images>"
+    assert repr(digits.train) in repr(digits)
+    assert len(repr(digits)) < 1000
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_set_is_what_its_row_says(name: str) -> None:
     row, found = DATA[name], load(name)

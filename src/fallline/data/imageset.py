@@ -13,7 +13,7 @@ Pixels = NDArray[np.uint8]
 Index = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Some of the images of a set, e.g. those to train on.
 
@@ -29,6 +29,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<Split: {len(self):,} of {len(self.labels):,} images>"
 
     @property
     def targets(self) -> Index:
