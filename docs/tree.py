@@ -1,4 +1,4 @@
-"""Writes the file tree into README.md: one line per file, the first of its docstring.
+"""Writes the file tree into README.md, folded: one line per file, the first of its docstring.
 
 python docs/tree.py          writes it
 python docs/tree.py --check  exits with 1 if it is not what README.md says
@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fallline"
 README = ROOT / "README.md"
-START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
+START, END = "<!-- tree -->\n", "<!-- /tree -->"
+FOLDED = "<details>\n<summary>Every file, a line each</summary>\n\n{}\n</details>\n\n"
 ORDER = (
     "errors lock machine registry storage values config records predictions space data models "
     "optim track presets training compare sweep report contest cli"
@@ -26,20 +27,26 @@ def sentence(path: Path) -> str:
 
 
 def tree() -> str:
-    """The tree, layer by layer from the ground."""
-    lines = ["src/fallline/"]
+    """The packages, and folded below them every file, layer by layer from the ground."""
+    packages, lines = ["src/fallline/"], ["src/fallline/"]
     there = {path.stem for path in SOURCE.iterdir() if not path.name.startswith(("_", "py.typed"))}
     assert there <= set(ORDER.split()), f"ORDER lacks {there - set(ORDER.split())}"
     for name in ORDER.split():
         folder = SOURCE / name
         if folder.is_dir():
-            lines.append(f"  {name + '/':<26}{sentence(folder / '__init__.py')}")
+            line = f"  {name + '/':<26}{sentence(folder / '__init__.py')}"
+            packages.append(line)
             files = sorted(set(folder.glob("*.py")) - {folder / "__init__.py"})
-            lines += [f"    {file.name:<24}{sentence(file)}" for file in files]
+            lines += [line, *(f"    {file.name:<24}{sentence(file)}" for file in files)]
         else:
             file = SOURCE / f"{name}.py"
             lines.append(f"  {file.name:<26}{sentence(file)}")
-    return "\n".join(lines) + "\n"
+    return block(packages) + "\n" + FOLDED.format(block(lines))
+
+
+def block(lines: list[str]) -> str:
+    """Lines as Markdown shows them unchanged."""
+    return "\n".join(["```", *lines, "```", ""])
 
 
 def main() -> int:
