@@ -24,6 +24,10 @@ def test_a_comparison_can_be_seen_before_it_is_begun(
     assert run(monkeypatch, *words, "--dry-run", "--out", str(tmp_path)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("sam") for line in lines) == 1 + 3  # its space and configurations
+    assert run(monkeypatch, *words, "--dry-run", "--json", "--out", str(tmp_path)) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert planned["event"] == "plan"
+    assert [one["optimizer"] for one in planned["contestants"]] == ["sgd", "sam"]
     assert not list(tmp_path.iterdir())
 
 

@@ -214,6 +214,19 @@ def test_a_dry_run_says_what_a_trial_of_a_program_runs(
     script = {"program": __file__, "method": "grid", "parameters": {"a": {"values": [1]}}}
     rehearse(script, on=Stage())
     assert f"{__file__} --a=1" in capsys.readouterr().out
+    rehearse(script, on=Stage(), show="json")
+    assert __file__ in json.loads(capsys.readouterr().out)["argv"]
+
+
+def test_a_dry_run_is_one_object_with_the_estimate_for_programs(
+    small: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearse(small, data="digits", settings={"train.threads": 1}, on=Here(), show="json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["event"] == "plan"
+    assert told["configurations"]
+    assert told["estimate"]["slots"] == 1
+    assert told["estimate"]["seconds"] > 0
 
 
 @pytest.mark.parametrize("refused", ["storage", "place"])

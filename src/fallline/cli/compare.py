@@ -101,7 +101,7 @@ def compare(
     )
     place = _place(on, workers, address)
     if dry_run:
-        rehearse(wish, out=out, name=name)
+        rehearse(wish, out=out, name=name, show=show)
         return
     try:
         found = carry_out(wish, out=out, name=name, on=place, show=show)

@@ -76,7 +76,7 @@ def sweep(
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
     place, controller = place_of(on, workers, address, join)
     if dry_run:
-        rehearse(file, data=data, settings=settings, seed=seed, on=place)
+        rehearse(file, data=data, settings=settings, seed=seed, on=place, show=show)
         return
     try:
         result = run(

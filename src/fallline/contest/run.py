@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -106,9 +107,12 @@ def carry_out(wish: Wish, *, out: Path, name: str | None, on: Place, show: Show)
     return found
 
 
-def rehearse(wish: Wish, *, out: Path, name: str | None) -> None:
+def rehearse(wish: Wish, *, out: Path, name: str | None, show: Show = "auto") -> None:
     """Prints what `carry_out` would do, with every configuration; trains and writes nothing."""
     plan = _named(plan_of(wish, _command()), name)
+    if show == "json":
+        say(json.dumps({"event": "plan", **json.loads(plan.to_json())}))
+        return
     for line in [*plan_lines(plan, out / plan.name), "", *configuration_lines(plan)]:
         say(line)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
@@ -18,7 +19,7 @@ from fallline.sweep.folder import Source, name_of
 from fallline.sweep.plan import ConfigurationRow, Plan, plan
 from fallline.sweep.session import given, prepare
 from fallline.sweep.tasks import TaskMaker
-from fallline.track.terminal import clean, say
+from fallline.track.terminal import Show, clean, say
 from fallline.track.wording import clock
 from fallline.training.resolve import resolve
 
@@ -47,18 +48,25 @@ def rehearse(
     settings: Mapping[str, Any] | None = None,
     seed: int | None = None,
     on: Place,
+    show: Show = "auto",
 ) -> None:
-    """Prints what a sweep is going to do, and the time that takes.
+    """Prints what a sweep is going to do, and the time that takes; as JSON it is one object.
 
     Raises ConfigError with everything that would be refused.
     """
-    file, _ = prepare(source, given(data, settings), seed, on, "auto")
-    for line in lines(plan(replace(file, name=name_of(None, file, source)))):
+    file, _ = prepare(source, given(data, settings), seed, on, show)
+    planned = plan(replace(file, name=name_of(None, file, source)))
+    argv = None if file.script is None else file.script.argv(file.nested(file.draw(0)))
+    if show == "json":
+        found = {"argv": argv} if argv else {"estimate": asdict(estimate(file, on))}
+        say(json.dumps({"event": "plan", **asdict(planned), **found}))
+        return
+    for line in lines(planned):
         say(line)
-    if file.script is not None:
-        say(f"{'runs':<9}  {clean(shlex.join(file.script.argv(file.nested(file.draw(0)))))}")
-    else:
+    if argv is None:
         say(f"{'time':<9}  {_in_words(file, estimate(file, on))}")
+    else:
+        say(f"{'runs':<9}  {clean(shlex.join(argv))}")
 
 
 def lines(of: Plan) -> list[str]:
