@@ -1,8 +1,9 @@
 """A declared search space: for each setting, the values that a search may try.
 
-Each dimension maps the unit interval onto its values (it is its distribution's inverse CDF), so
+Each dimension maps the unit interval onto its values (`at`, its distribution's inverse CDF), so
 one sampler (random, a grid, a low-discrepancy sequence) serves all of them. At 0 and 1, where a
-normal distribution has no value, a dimension answers for the nearest number within.
+normal distribution has no value, a dimension answers for the nearest number within. `quantile` is
+the way back: of a value that many `u` lead to, the middle of them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ def _inside(u: float) -> float:
     return min(max(u, TINY), 1 - 2 * TINY)
 
 
+def _cut(u: float) -> float:
+    return min(max(u, 0.0), 1.0)
+
+
 def _positive(**numbers: float) -> None:
     for name, number in numbers.items():
         if not (number > 0 and math.isfinite(number)):
@@ -38,6 +43,10 @@ class Constant:
     def at(self, u: float) -> Any:
         """The value, at any `u`."""
         return self.value
+
+    def quantile(self, value: Any) -> float:
+        """The middle: every `u` leads to the value."""
+        return 0.5
 
     def __str__(self) -> str:
         return f"{self.value}"
@@ -74,6 +83,13 @@ class Choice:
         last = max(i for i, p in enumerate(self.probabilities) if p > 0)
         return self.values[min(bisect_right(list(accumulate(self.probabilities)), u), last)]
 
+    def quantile(self, value: Any) -> float:
+        """The middle of the `u` at which the first of `values` that equals `value` is."""
+        place = self.values.index(value)
+        if self.probabilities is None:
+            return (place + 0.5) / len(self.values)
+        return math.fsum(self.probabilities[:place]) + self.probabilities[place] / 2
+
     def __str__(self) -> str:
         if self.probabilities is None:
             return "one of " + ", ".join(map(str, self.values))
@@ -98,6 +114,10 @@ class Integers:
         """The value at `u` in [0, 1]."""
         return min(self.high, self.low + int(u * (self.high - self.low + 1)))
 
+    def quantile(self, value: float) -> float:
+        """The middle of the `u` at which `value` is."""
+        return (value - self.low + 0.5) / (self.high - self.low + 1)
+
     def __str__(self) -> str:
         return f"whole, {self.low} to {self.high}"
 
@@ -116,6 +136,10 @@ class Uniform:
     def at(self, u: float) -> float:
         """The value at `u` in [0, 1]."""
         return min(self.high, self.low + u * (self.high - self.low))
+
+    def quantile(self, value: float) -> float:
+        """The `u` at which `value` is; 0 below all values, 1 above."""
+        return _cut((value - self.low) / (self.high - self.low))
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}"
@@ -137,6 +161,12 @@ class LogUniform:
         value = self.low * math.exp(u * math.log(self.high / self.low))
         return min(self.high, max(self.low, value))
 
+    def quantile(self, value: float) -> float:
+        """The `u` at which `value` is; 0 below all values, 1 above."""
+        if value <= self.low:
+            return 0.0
+        return _cut(math.log(value / self.low) / math.log(self.high / self.low))
+
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}, by logarithm"
 
@@ -154,6 +184,10 @@ class Normal:
     def at(self, u: float) -> float:
         """The value at `u` in [0, 1]."""
         return NormalDist(self.mu, self.sigma).inv_cdf(_inside(u))
+
+    def quantile(self, value: float) -> float:
+        """The `u` at which `value` is."""
+        return NormalDist(self.mu, self.sigma).cdf(value)
 
     def __str__(self) -> str:
         return f"normal, {self.mu:g} ± {self.sigma:g}"
@@ -173,6 +207,10 @@ class LogNormal:
         """The value at `u` in [0, 1]; infinite where no float is large enough."""
         exponent = NormalDist(self.mu, self.sigma).inv_cdf(_inside(u))
         return math.exp(exponent) if exponent < 709.78 else math.inf
+
+    def quantile(self, value: float) -> float:
+        """The `u` at which `value` is; 0 for what is not positive."""
+        return NormalDist(self.mu, self.sigma).cdf(math.log(value)) if value > 0 else 0.0
 
     def __str__(self) -> str:
         return f"log-normal, exp({self.mu:g} ± {self.sigma:g})"
@@ -194,6 +232,12 @@ class Beta:
 
         return float(betaincinv(self.a, self.b, u))
 
+    def quantile(self, value: float) -> float:
+        """The `u` at which `value` is; 0 below all values, 1 above."""
+        from scipy.special import betainc  # only now: it takes a while to load
+
+        return float(betainc(self.a, self.b, _cut(value)))
+
     def __str__(self) -> str:
         return f"beta, a = {self.a:g}, b = {self.b:g}"
 
@@ -212,6 +256,11 @@ class Rounded:
         """The value at `u` in [0, 1]; whole where `q` is an int."""
         ratio = self.inner.at(u) / self.q
         return round(ratio) * self.q if math.isfinite(ratio) else ratio
+
+    def quantile(self, value: float) -> float:
+        """The middle of the `u` that are rounded to `value`."""
+        half = self.q / 2
+        return (self.inner.quantile(value - half) + self.inner.quantile(value + half)) / 2
 
     def __str__(self) -> str:
         return f"{self.inner}, in steps of {self.q:g}"

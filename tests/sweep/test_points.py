@@ -86,6 +86,13 @@ def test_a_dimension_never_falls_and_has_a_value_at_both_ends(dimension: Dimensi
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS, ids=str)
+def test_the_quantile_of_a_value_leads_back_to_it(dimension: Dimension) -> None:
+    for value in (dimension.at(i / 500) for i in range(1, 500)):
+        expected = value if isinstance(value, str) else pytest.approx(value, rel=1e-9)
+        assert dimension.at(dimension.quantile(value)) == expected
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS, ids=str)
 def test_a_dimension_says_what_it_is_in_words(dimension: Dimension) -> None:
     assert "(" not in str(dimension).removeprefix("log-normal, exp(") or "%" in str(dimension)
 

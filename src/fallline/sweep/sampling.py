@@ -1,7 +1,8 @@
 """What Optuna is told of a search space, and what its samplers propose.
 
 A dimension that Optuna has no distribution for (normal, rounded, weighted) is searched by its
-quantile u in 0..1, which is W&B's own geometry for bayes too.
+quantile u in 0..1, which is W&B's own geometry for bayes too. A trial is on record with what its
+values say, whoever chose them: not with what a sampler asked for, of which rounding leaves less.
 """
 
 from __future__ import annotations
@@ -24,21 +25,18 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Uniform
 from fallline.sweep.definition import SweepFile
-from fallline.sweep.points import listed, place
+from fallline.sweep.points import listed
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A dimension as Optuna sees it: its distribution, and the way to a value and back.
-
-    `param` takes the value and the quantile it was drawn at.
-    """
+    """A dimension as Optuna sees it: its distribution, and the way to a value and back."""
 
     distribution: BaseDistribution
     value: Callable[[Any], Any]
-    param: Callable[[Any, float], Any]
+    param: Callable[[Any], Any]
 
 
 def axes(file: SweepFile) -> dict[str, Axis]:
@@ -50,12 +48,9 @@ def axes(file: SweepFile) -> dict[str, Axis]:
     }
 
 
-def params(file: SweepFile, number: int, values: Values) -> dict[str, Any]:
+def params(file: SweepFile, values: Values) -> dict[str, Any]:
     """A configuration in Optuna's terms."""
-    seed = file.extension.seed
-    return {
-        key: axis.param(values[key], place(seed, number, key)) for key, axis in axes(file).items()
-    }
+    return {key: axis.param(values[key]) for key, axis in axes(file).items()}
 
 
 def propose(
@@ -102,15 +97,15 @@ def _with_end(trial: FrozenTrial, state: TrialState, value: float | None) -> Fro
 def _axis(dimension: Dimension) -> Axis:
     match dimension:
         case Uniform(low, high):
-            return Axis(FloatDistribution(low, high), _same, _first)
+            return Axis(FloatDistribution(low, high), _same, _same)
         case LogUniform(low, high):
-            return Axis(FloatDistribution(low, high, log=True), _same, _first)
+            return Axis(FloatDistribution(low, high, log=True), _same, _same)
         case Integers(low, high):
-            return Axis(IntDistribution(low, high), _same, _first)
+            return Axis(IntDistribution(low, high), _same, _same)
         case Choice(values, None):
             return _of_choice(values)
         case _:
-            return Axis(FloatDistribution(0.0, 1.0), dimension.at, lambda value, u: u)
+            return Axis(FloatDistribution(0.0, 1.0), dimension.at, dimension.quantile)
 
 
 def _of_choice(values: tuple[Any, ...]) -> Axis:
@@ -120,15 +115,11 @@ def _of_choice(values: tuple[Any, ...]) -> Axis:
     return Axis(
         CategoricalDistribution(labels),
         lambda label: values[labels.index(label)],
-        lambda value, u: labels[values.index(value)],
+        lambda value: labels[values.index(value)],
     )
 
 
-def _same(param: Any) -> Any:
-    return param
-
-
-def _first(value: Any, u: float) -> Any:
+def _same(value: Any) -> Any:
     return value
 
 

@@ -71,7 +71,7 @@ class Study:
         """Creates a trial with its configuration."""
         trial = create_trial(
             state=TrialState.RUNNING,
-            params=params(self._file, number, values),
+            params=params(self._file, values),
             distributions=self._distributions,
             user_attrs={PARAMETERS: dict(values)},
         )
