@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,12 +204,14 @@ def test_a_difference_of_shared_seeds_is_taken_seed_by_seed() -> None:
     assert paired.value == pytest.approx(apart.value)
 
 
-def seeded(number: int, scores: Sequence[float]) -> list[Run]:
-    """A sweep's trial, by its score on each seed."""
+def seeded(
+    number: int, scores: Sequence[float], *, folder: str = "s", broken: Sequence[int] = ()
+) -> list[Run]:
+    """A sweep's trial, by its score on each seed; the broken ones were interrupted."""
     return [
         Run(
-            Path(f"{number}-{seed}"),
-            "completed",
+            Path(f"{folder}/trial-{number}-seed{seed}"),
+            "interrupted" if seed in broken else "completed",
             "",
             {"seed": seed, "optim": {"lr": number}},
             {},
@@ -234,6 +237,54 @@ def test_the_report_of_a_sweep_and_its_result_name_the_same_winner() -> None:
     assert third.behind is not None
     assert third.behind.value == pytest.approx(0.004)  # on the seed they have in common
     assert third.verdict == "no two seeds in common"
+
+
+def test_a_seed_that_was_interrupted_costs_its_trial_no_place() -> None:
+    scores = {0: (0.82, 0.80), 1: (0.84, 0.3), 2: (0.81, 0.79), 3: (0.5,), 4: (0.6,)}
+    broken = {1: (1,)}
+    runs = [
+        run
+        for number, values in scores.items()
+        for run in seeded(number, values, broken=broken.get(number, ()))
+    ]
+    values = {
+        n: {s: v for s, v in enumerate(vs) if s not in broken.get(n, ())}
+        for n, vs in scores.items()
+    }
+    trials = tuple(Trial(n, {}, "completed", values=of_trial) for n, of_trial in values.items())
+    order = ranking(runs, ACCURACY)
+    numbers = [c.runs[0].trial.number for c in order if c.runs[0].trial]
+    assert numbers == [trial.number for trial in ranked(trials, "maximize")] == [1, 0, 2, 4, 3]
+    assert order[0].value is not None
+    assert (order[0].value.value, order[0].value.n) == (0.84, 1)
+
+
+def test_trials_of_two_sweeps_are_not_taken_for_seeds_of_one() -> None:
+    runs = [*seeded(0, (0.9, 0.8), folder="one"), *seeded(0, (0.1, 0.2), folder="two")]
+    first, second = ranking(runs, ACCURACY)
+    assert (first.title, second.title) == ("one/trial-0", "two/trial-0")
+    assert (len(first.runs), len(second.runs)) == (2, 2)
+
+
+def test_what_was_drawn_and_not_taken_is_no_setting_of_a_trial() -> None:
+    runs = [*seeded(0, (0.9,)), *seeded(1, (0.8,)), *seeded(2, (0.7,))]
+    drawn = [
+        {"optim.lr": n, "optim.momentum": n / 10, "data.augment": {"flip": n}} for n in range(3)
+    ]
+    taken = [{}, {"momentum": 0.1}, {"momentum": 0.2}]
+    runs = [
+        replace(
+            run,
+            trial=replace(run.trial, parameters=drawn[n]),
+            config={"optim": {"lr": n, **taken[n]}, "data": {"augment": {"flip": n, "shift": 0}}},
+        )
+        for n, run in enumerate(runs)
+        if run.trial
+    ]
+    assert set(varied_settings(runs)) == {"optim.lr", "optim.momentum", "data.augment"}
+    best, second, *_ = ranking(runs, ACCURACY)
+    assert (best.settings["optim.momentum"], second.settings["optim.momentum"]) == (None, 0.1)
+    assert best.settings["data.augment"] == {"flip": 0}
 
 
 def test_among_equals_with_five_seeds_hardly_any_is_called_behind() -> None:

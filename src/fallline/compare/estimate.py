@@ -61,15 +61,6 @@ def estimate(values: Sequence[float], *, resolution: float = 0.0) -> Estimate:
     )
 
 
-def order(mean: float, n: int, *, maximize: bool) -> tuple[int, float]:
-    """A key that sorts raced configurations, the best first.
-
-    A race gives another seed to those that it could not tell from the best, so whoever ran more of
-    them won against whoever ran fewer, whatever the one lucky seed of the loser.
-    """
-    return -n, -mean if maximize else mean
-
-
 def interval(sample: Array, *, resolution: float = 0.0) -> tuple[Array, Array]:
     """Means `(...)` of samples `(..., n)`, n >= 2, and half the widths of their intervals."""
     n = sample.shape[-1]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from fallline.compare.estimate import order
 from fallline.config import SHORT_NAMES
 from fallline.report.estimate import Estimate, over_images, over_seeds
 from fallline.report.metric import Metric
 from fallline.report.run import Run
+from fallline.sweep.seeds import in_order, rounds
 
 NOT_CHOICES: Final = ("seed", "track.", "data.split_seed", "train.device", "train.threads")
 NAMED_FIRST: Final = ("model.name", "optim.name")
@@ -30,7 +30,8 @@ class Configuration:
         runs: one per seed.
         value: the metric over its completed runs, else over what the others reached.
         test: accuracy on test, where it was touched.
-        sound: every run completed, so that it may win.
+        sound: it may win: every run completed, or of a sweep's trial the first, and none diverged.
+        rounds: into how many rounds of seeds its sweep let it; 1 where none was raced.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Configuration:
     value: Estimate | None
     test: Estimate | None
     sound: bool
+    rounds: int = 1
 
     @property
     def described(self) -> str:
@@ -82,8 +84,8 @@ def is_number(value: Any) -> bool:
 def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
     """The dotted keys that were chosen differently: a sweep's parameters, else the configs'."""
     readable = [run for run in runs if run.settings]
-    trials = [run.trial.parameters for run in readable if run.trial]
-    maps = trials if trials and len(trials) == len(readable) else [r.settings for r in readable]
+    all_trials = all(run.trial for run in readable)
+    maps = [_chosen(run) if all_trials else run.settings for run in readable]
     keys = dict.fromkeys(key for settings in maps for key in settings)
     return tuple(
         key
@@ -96,56 +98,100 @@ def varied_settings(runs: Sequence[Run]) -> tuple[str, ...]:
 def ranking(runs: Sequence[Run], metric: Metric) -> tuple[Configuration, ...]:
     """The configurations, best first; those of which a run did not complete come last.
 
-    A sweep races seeds: of its trials, those that ran more come first, as in its own result.
+    A sweep races seeds: of its trials, those in more rounds come first, as in its own result.
     """
     varied = varied_settings(runs)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if run.settings:
             groups.setdefault(_key(run), []).append(run)
-    found = [_configuration(group, varied, metric) for group in groups.values()]
-    is_raced = raced(found)
-    return tuple(sorted(found, key=lambda c: _order(c, metric, is_raced=is_raced)))
+    is_one_sweep = len({_race(run) for run in runs if run.settings}) == 1
+    found = [_configuration(g, varied, metric, is_one_sweep) for g in groups.values()]
+    ahead = _by_rounds(found, metric) if is_one_sweep else []
+    rest = [c for c in found if all(c.runs is not other.runs for other in ahead)]
+    return (*ahead, *sorted(rest, key=lambda c: _order(c, metric)))
 
 
 def raced(configurations: Sequence[Configuration]) -> bool:
-    """Whether these are trials of a sweep, some of which ran more seeds than others."""
-    counts = {len(c.runs) for c in configurations if c.sound}
-    return len(counts) > 1 and all(c.runs[0].trial for c in configurations)
+    """Whether these are trials of a sweep, some of which were let into more rounds than others."""
+    return len({c.rounds for c in configurations if c.sound}) > 1
 
 
-def _order(configuration: Configuration, metric: Metric, *, is_raced: bool) -> tuple[Any, ...]:
-    if configuration.value is None:
-        return (True, math.inf)
-    n = len(configuration.runs) if is_raced and configuration.sound else 0
-    mean = configuration.value.value
-    return (not configuration.sound, *order(mean, n, maximize=metric.goal == "maximize"))
+def _by_rounds(found: Sequence[Configuration], metric: Metric) -> list[Configuration]:
+    """The sound trials of a sweep in the order of its own result."""
+    values = {k: _by_seed(c.runs, metric) for k, c in enumerate(found) if c.sound}
+    values = {k: by_seed for k, by_seed in values.items() if by_seed}
+    maximize = metric.goal == "maximize"
+    let_in = rounds(values, maximize=maximize)
+    return [replace(found[k], rounds=let_in[k]) for k in in_order(values, maximize=maximize)]
+
+
+def _by_seed(runs: Sequence[Run], metric: Metric) -> dict[int, float]:
+    """The values of a trial's completed runs, by the number of the seed."""
+    return {
+        run.trial.seed or 0: value
+        for run in runs
+        if run.trial and run.state == "completed"
+        if (value := metric.of(run)) is not None
+    }
+
+
+def _order(configuration: Configuration, metric: Metric) -> tuple[bool, float]:
+    value = configuration.value.value if configuration.value else None
+    return value is None or not configuration.sound, metric.order(value)
+
+
+def _race(run: Run) -> tuple[Any, ...] | None:
+    """What a trial's seeds compete in: its sweep, or a part of a comparison."""
+    return (run.path.parent, *run.trial.part) if run.trial else None
 
 
 def _key(run: Run) -> str:
-    return f"trial {run.trial.number}" if run.trial else run.group
+    return f"{_race(run)} {run.trial.number}" if run.trial else run.group
 
 
-def _configuration(runs: list[Run], varied: tuple[str, ...], metric: Metric) -> Configuration:
+def _configuration(
+    runs: list[Run], varied: tuple[str, ...], metric: Metric, is_one_sweep: bool
+) -> Configuration:
     first = runs[0]
-    settings = {key: _setting(first, key) for key in varied}
+    chosen = _chosen(first)
+    settings = {key: chosen.get(key) for key in varied}
     return Configuration(
-        title=_title(first, {k: v for k, v in settings.items() if v is not None}),
+        title=_title(first, {k: v for k, v in settings.items() if v is not None}, is_one_sweep),
         settings=settings,
         runs=tuple(runs),
         value=_estimate(runs, metric),
         test=_estimate(runs, Metric("test/accuracy")),
-        sound=all(run.state == "completed" for run in runs),
+        sound=_is_sound(runs),
     )
 
 
-def _setting(run: Run, key: str) -> Any:
-    return run.trial.parameters.get(key) if run.trial else run.settings.get(key)
+def _is_sound(runs: Sequence[Run]) -> bool:
+    """A sweep's further seeds may be missing; whether one diverges is a result."""
+    of_sweep = [run for run in runs if run.trial and not run.trial.part]
+    first = [run for run in of_sweep if run.trial and run.trial.seed == 0] or runs
+    return all(run.state == "completed" for run in first) and all(
+        run.state != "diverged" for run in runs
+    )
 
 
-def _title(run: Run, settings: Mapping[str, Any]) -> str:
+def _chosen(run: Run) -> Mapping[str, Any]:
+    """What was chosen: of a trial what was drawn for it, without what its run does not take."""
+    if run.trial is None:
+        return run.settings
+    taken = {key[:end] for key in run.settings for end in _ends(key)}
+    return {key: value for key, value in run.trial.parameters.items() if key in taken}
+
+
+def _ends(key: str) -> list[int]:
+    """Where a dotted key and the sections that it lies in end."""
+    return [dot.start() for dot in re.finditer(r"\.", key)] + [len(key)]
+
+
+def _title(run: Run, settings: Mapping[str, Any], is_one_sweep: bool) -> str:
     if run.trial:
-        return f"trial {run.trial.number}"
+        folder = re.sub(r"-seed-?\d+$", "", str(run.path))
+        return f"trial {run.trial.number}" if is_one_sweep else folder
     if not settings:
         names = (run.settings.get("model.name"), run.settings.get("optim.name"))
         return ", ".join(str(name) for name in names if name)

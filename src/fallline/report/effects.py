@@ -119,16 +119,16 @@ def _effect(ranked: Sequence[Tried], key: str) -> Effect:
     scale = Scale.of([tried.settings[key] for tried in having])
     points = [(t.settings[key], t.value, t.title) for t in having if t.value is not None]
     without = [(t.settings[key], t.title) for t in having if t.value is None]
-    return Effect(key, scale, tuple(points), tuple(without), _edge(having, key))
+    return Effect(key, scale, tuple(points), tuple(without), _edge(ranked[0], having, key))
 
 
-def _edge(having: Sequence[Tried], key: str) -> str:
+def _edge(winner: Tried, having: Sequence[Tried], key: str) -> str:
     """A sentence if the winner's value is the smallest or the largest that was tried."""
     values = [tried.settings[key] for tried in having]
-    if not all(map(is_number, values)) or not having[0].sound:
+    if not all(map(is_number, values)) or winner is not having[0] or not winner.sound:
         return ""
     values_tried = Axis(key, "choice", values=tuple(dict.fromkeys(values)))
-    edges = edges_of([values_tried], having[0].settings)
+    edges = edges_of([values_tried], winner.settings)
     return "".join(
         f"The best {short(key)}, {written(edge.value)}, is {edge.end} that was tried: "
         "a better one may lie beyond it."

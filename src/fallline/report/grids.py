@@ -38,7 +38,9 @@ def ranking_grid(standings: Sequence[Standing], metric: Metric) -> Grid:
         row += [number(configuration.seconds, wording.duration(configuration.seconds))]
         rows.append(tuple(row))
     rest = len(standings) - len(rows)
-    notes = ["Whoever ran more seeds comes first: the race left the others behind."]
+    notes = [
+        "Whoever was let into more rounds of seeds comes first: the race left the others behind."
+    ]
     notes = notes if raced([s.configuration for s in standings]) else []
     notes += [f"{rest:,} more are among the runs below."] if rest else []
     return Grid("ranking", "", columns(*titles), tuple(rows), " ".join(notes))

@@ -21,7 +21,7 @@ State = Status | Literal["unfinished", "unreadable"]
 class Trial:
     """What trial.json says: of which sweep, the how-manieth, and what was chosen for it.
 
-    `phase` is a comparison's: tune or repeat.
+    `phase` is a comparison's: tune or repeat; `part` is that with its model and optimizer.
     """
 
     sweep: str
@@ -29,6 +29,7 @@ class Trial:
     seed: int | None
     parameters: Mapping[str, Any]
     phase: str = ""
+    part: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,4 +158,5 @@ def _trial(folder: RunFolder) -> Trial | None:
         plain.get("seed"),
         dict(plain.get("parameters") or {}),
         str(plain.get("phase") or ""),
+        tuple(str(plain[key]) for key in ("phase", "workload", "optimizer") if key in plain),
     )

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from fallline.compare.estimate import Estimate, estimate, order
+from fallline.compare.estimate import Estimate, estimate
+from fallline.sweep.seeds import in_order
 
 TrialStatus = Literal[
     "running", "completed", "pruned", "diverged", "out of memory", "failed", "lost"
@@ -115,8 +116,7 @@ class Result:
 
 
 def ranked(trials: tuple[Trial, ...], goal: Literal["minimize", "maximize"]) -> list[Trial]:
-    """Completed trials, the best first: those that ran more seeds won the race so far."""
-    maximize = goal == "maximize"
-    scored = [(trial, trial.score) for trial in trials if trial.score is not None]
-    scored.sort(key=lambda pair: order(pair[1].mean, pair[1].n, maximize=maximize))
-    return [trial for trial, _ in scored]
+    """Completed trials, the best first: those in more rounds of seeds won the race so far."""
+    scored = {trial.number: trial for trial in trials if trial.score is not None}
+    values = {number: trial.values for number, trial in scored.items()}
+    return [scored[number] for number in in_order(values, maximize=goal == "maximize")]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from statistics import fmean
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from fallline.compare.estimate import CONFIDENCE
 
 FIRST_LOOK: Final = 1 / 3  # of the configurations get a second seed, when no spread is known yet
 FEWEST: Final = 3
+Key = TypeVar("Key")
 
 
 def second_looks(trials: int) -> int:
@@ -25,7 +27,7 @@ def second_looks(trials: int) -> int:
     return min(trials, max(FEWEST, math.ceil(FIRST_LOOK * trials)))
 
 
-def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list[int]:
+def contenders(values: Mapping[Key, Sequence[float]], *, maximize: bool) -> list[Key]:
     """Which trials deserve one more seed, the best first.
 
     Args:
@@ -49,6 +51,41 @@ def contenders(values: Mapping[int, Sequence[float]], *, maximize: bool) -> list
         chance = _chance_of_such_a_gap(matrix, means.max() - means)
         kept = order[chance[order] > (1 - CONFIDENCE) / max(1, len(trials) - 1)]
     return [trials[i] for i in kept]
+
+
+def rounds(values: Mapping[Key, Mapping[int, float]], *, maximize: bool) -> dict[Key, int]:
+    """Into how many rounds each trial was let, found again from its values by seed.
+
+    Whoever was let into more was ahead of whoever was left out, whatever the one lucky seed of the
+    other, and also where a seed of its own has failed or has not run yet.
+    """
+    let_in, seed = dict.fromkeys(values, 1), 1
+    while any(seed in of_trial for of_trial in values.values()):
+        told = {
+            trial: [of_trial[s] for s in range(seed)]
+            for trial, of_trial in values.items()
+            if all(s in of_trial for s in range(seed))
+        }
+        let_in |= dict.fromkeys(contenders(told, maximize=maximize), seed + 1)
+        seed += 1
+    return let_in
+
+
+def in_order(values: Mapping[Key, Mapping[int, float]], *, maximize: bool) -> list[Key]:
+    """Trials by their values by seed, the best first: by rounds, then by mean.
+
+    Where one lacks a seed that others in as many rounds have, what counts is how far it was from
+    their mean on each seed: a lucky seed lifts all.
+    """
+    let_in = rounds(values, maximize=maximize)
+    sign = 1 if maximize else -1
+
+    def ahead(trial: Key) -> float:
+        rivals = [values[other] for other in values if let_in[other] == let_in[trial]]
+        means = {s: fmean(rival[s] for rival in rivals if s in rival) for s in values[trial]}
+        return sign * fmean(value - means[s] for s, value in values[trial].items())
+
+    return sorted(values, key=lambda trial: (-let_in[trial], -ahead(trial)))
 
 
 def _chance_of_such_a_gap(matrix: np.ndarray, gaps: np.ndarray) -> np.ndarray:
