@@ -157,6 +157,19 @@ def test_a_repeat_that_diverges_scores_what_guessing_does(tmp_path: Path) -> Non
     assert steps.restricted.mean == 20  # the miss counts the whole budget, not its own 0 steps
 
 
+def test_where_every_repeat_diverges_a_miss_still_counts_the_whole_budget(tmp_path: Path) -> None:
+    def never(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if phase == "repeat" and name == "sgd":
+            return Fate((), status="diverged") if trial == 2 else None
+        return ordered(workload, name, phase, trial, seed)
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), never))
+    sgd = next(s for s in found.workloads[0].standings if s.optimizer == "sgd")
+    reached = next(a for a in sgd.attempts if a.target == 0.6)
+    assert (reached.reached, reached.n) == (0, 3)
+    assert reached.spent[0].restricted.mean == 20
+
+
 def test_a_training_that_has_not_ended_is_missing_and_the_comparison_not_complete(
     tmp_path: Path,
 ) -> None:

@@ -189,6 +189,30 @@ def test_a_budget_in_seconds_is_paced_before_each_training(tmp_path: Path) -> No
     assert not any(key.startswith("tune") for key in keys)  # until a pace is known
 
 
+def test_without_a_pace_a_configuration_fails_and_both_get_another_try(tmp_path: Path) -> None:
+    wanted = replace(
+        plan(("sgd", "rmsprop"), configs=3, seeds=(1, 2)), budget=Budget(5, "seconds")
+    )
+    found, folder = search(tmp_path, nothing, wanted), tmp_path / "planted"
+    pacer = found.ask()
+    assert pacer is not None
+    found.tell(pacer, Failed(pacer.key, "user", "the disk is full", ""))
+    first = found.training(found.tuning(found.pairs[0])[0])
+    assert (first.status, first.reason) == ("failed", "the disk is full")
+    assert not any("sgd-00" in key for key in asked(found))
+    again = ContestSearch(TaskMaker(wanted, Recipe("neutral", "digits", {}), folder))
+    assert asked(again)[0] == pacer.key
+
+
+def test_a_repeat_that_failed_gets_another_try_also_where_it_was_the_last(tmp_path: Path) -> None:
+    def all_ended(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        fate = done(workload, name, phase, trial, seed)
+        is_last = name == "rmsprop" and phase == "repeat" and seed == 2
+        return fate and replace(fate, status="failed") if is_last else fate
+
+    assert asked(search(tmp_path, all_ended)) == ["repeat-mlp-rmsprop-00-seed2"]
+
+
 def test_lanes_say_where_each_optimizer_is(tmp_path: Path) -> None:
     found = search(tmp_path, repeated)
     task = found.ask()

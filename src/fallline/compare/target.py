@@ -74,7 +74,9 @@ def attempt(target: float, trials: Sequence[Training], repeats: Sequence[Trainin
         n=len(ended),
         tuning_reached=sum(arrival(training, target) is not None for training in trials),
         tuning_n=len(trials),
-        spent=tuple(_spent(unit, ended, arrivals) for unit in MEASURES) if ended else (),
+        spent=tuple(_spent(unit, _whole(unit, ended, trials), arrivals) for unit in MEASURES)
+        if ended
+        else (),
     )
 
 
@@ -83,9 +85,13 @@ def arrival(training: Training, target: float) -> Point | None:
     return next((point for point in training.curve if point.val >= target), None)
 
 
-def _spent(unit: Measure, ended: Sequence[Training], arrivals: Sequence[Point | None]) -> Spent:
+def _whole(unit: Measure, repeats: Sequence[Training], trials: Sequence[Training]) -> float:
+    """What the whole budget is: the longest training's, as the one that was chosen completed."""
+    return max(_of_whole(training, unit) for training in (*repeats, *trials))
+
+
+def _spent(unit: Measure, budget: float, arrivals: Sequence[Point | None]) -> Spent:
     """A training that diverged early missed as well: it counts the budget, not its short life."""
-    budget = max(_of_whole(training, unit) for training in ended)
     values = [None if point is None else _at(point, unit) for point in arrivals]
     counted = [budget if value is None else value for value in values]
     reached = sum(value is not None for value in values)

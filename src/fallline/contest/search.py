@@ -24,9 +24,9 @@ class ContestSearch:
 
     It keeps nothing of its own: what has ended is read from the run folders, so the same plan goes
     on after any kill. Optimizers take turns, so that what changes on the machine hits all alike.
-    What failed (a full disk, an error) gets another try in the session that goes on; once all has
-    ended, all stays as it is. A configuration does so too from the first repeat on, which has
-    touched test: no later success may change what was chosen.
+    What failed (a full disk, an error) gets another try in the session that goes on, a
+    configuration only until all has ended or a repeat of its optimizer has begun, which touches
+    test: no later success may change what was chosen. Without a pace there is no training either.
 
     Attributes:
         plan: what is compared.
@@ -39,9 +39,10 @@ class ContestSearch:
         self._trainings: dict[str, Training] = {}
         self._again: frozenset[str] = frozenset()
         self.curves: dict[str, list[float]] = {}
-        if self.left():
-            slates = [slate for pair in self.pairs for slate in self._open_to_change(pair)]
-            self._again = frozenset(s.key for s in slates if self.training(s).status == "failed")
+        tries = [slate for pair in self.pairs for slate in self._open_to_change(pair)]
+        pacers = [pacer for slate in tries if (pacer := self._pacer(slate)) is not None]
+        failed = (s.key for s in (*tries, *pacers) if self.training(s).status == "failed")
+        self._again = frozenset(failed)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -75,11 +76,15 @@ class ContestSearch:
 
     def tell(self, task: Task, result: Result) -> None:
         """Forgets what was known of the training: its folder tells it now, in any case."""
+        ended = [task]
         if not isinstance(result, Ended):
-            bury(task, result)
-        self._trainings.pop(task.key, None)
-        self._again -= {task.key}
-        self.curves.pop(task.key, None)
+            ended += self._in_need_of(task)
+            for each in ended:
+                bury(each, result)
+        for each in ended:
+            self._trainings.pop(each.key, None)
+            self._again -= {each.key}
+            self.curves.pop(each.key, None)
 
     @property
     def expects_more(self) -> bool:
@@ -125,9 +130,17 @@ class ContestSearch:
 
     def _open_to_change(self, pair: Pair) -> list[Slate]:
         repeating = self.repeating(pair)
-        if any(self.training(slate).folder for slate in repeating):
+        if any(self.training(slate).folder for slate in repeating) or not self.left():
             return repeating
         return [*self.tuning(pair), *repeating]
+
+    def _in_need_of(self, task: Task) -> list[Task]:
+        """The training that a run which measures a pace comes before."""
+        pacer = self._given[task.key]
+        if pacer.phase != "calibrate":
+            return []
+        slate = replace(pacer, phase="tune")
+        return [self._tasks(slate, self._pace(slate))]
 
     def left(self) -> int:
         """How many trainings have to end yet; an optimizer that never trained is not repeated."""
@@ -145,7 +158,7 @@ class ContestSearch:
             if slate.key in self._given or self.has_ended(slate):
                 continue
             pacer = self._pacer(slate)
-            if pacer is None or self.training(pacer).has_ended:
+            if pacer is None or self.has_ended(pacer):
                 yield slate
             elif pacer.key not in self._given:
                 yield pacer
@@ -163,7 +176,7 @@ class ContestSearch:
         return replace(slate, phase="calibrate", seed=self.plan.tuning_seed)
 
     def _pace(self, slate: Slate) -> Pace | None:
-        """How fast a configuration trains; one that failed to tell gets as many steps as that."""
+        """How fast a configuration trains; one that diverged at once is given 40 steps again."""
         pacer = self._pacer(slate)
         if pacer is None or slate.phase == "calibrate":
             return None
