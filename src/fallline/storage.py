@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The error of a write that failed, with the path and the state of its disk."""
-    disk = next(folder for folder in [path, *path.parents] if folder.exists())
+    disk = next(folder for folder in [path, *path.parents] if os.path.exists(folder))
     free = shutil.disk_usage(disk).free / 2**20
     return StorageError(
         f"cannot write {path}",

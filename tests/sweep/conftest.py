@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from fallline.sweep.control import FileControl
+from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import open_store
 from fallline.sweep.study import Study
-from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
+from fallline.sweep.tasks import TaskMaker
 
 SMALL: dict[str, Any] = {
     "method": "random",

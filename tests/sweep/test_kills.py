@@ -21,10 +21,11 @@ from ruamel.yaml import YAML
 from fallline.records import RunFolder
 from fallline.sweep import local
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Reported, Task
+from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
 from fallline.sweep.local import LocalProcesses
 from fallline.sweep.slots import Slot
-from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
+from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
 
 

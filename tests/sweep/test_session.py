@@ -20,11 +20,12 @@ from fallline.records import Record
 from fallline.sweep import slots
 from fallline.sweep.backend import Event, Reported, Task
 from fallline.sweep.dry_run import estimate, rehearse
+from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
 from fallline.sweep.local import Local
 from fallline.sweep.ray_place import RayCluster
 from fallline.sweep.slots import Slot, plan
-from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
+from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
 from fallline.training.resolve import Layer
 

@@ -6,12 +6,14 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sweep_samples import HOMEWORK, changed, faults, faults_of, searching
 
 from fallline.errors import ConfigError
 from fallline.registry import load
 from fallline.space import Choice, Constant, Integers, LogUniform, Uniform
+from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import changes, read
 from fallline.sweep.pruner import PRUNERS
 from fallline.training.resolve import Layer, parse_assignments
@@ -120,6 +122,48 @@ def test_the_command_line_wins_over_the_file_and_may_not_set_what_is_searched() 
     pair = {"optim": {"values": [{"name": "sgd", "lr": 0.1}]}}
     with pytest.raises(ConfigError, match=r"optim\.lr is both set and searched"):
         read({"method": "grid", "parameters": pair}, layers=[parse_assignments(["lr=0.5"])])
+
+
+def test_a_constant_gives_way_to_the_command_line() -> None:
+    file = read(HOMEWORK, layers=[FOR_TRIALS, parse_assignments(["epochs=2"])])
+    assert file.space["train.epochs"] == Constant(2)
+    assert file.wandb_config()["parameters"]["epochs"] == {"value": 2}
+    assert file.resolve(file.point(0)).config.train.epochs == 2
+    of_test = HOMEWORK["parameters"] | {"data.test_at_end": {"value": True}}
+    asked = read({**HOMEWORK, "parameters": of_test}, layers=[FOR_TRIALS])
+    assert asked.resolve(asked.point(0)).config.data.test_at_end
+
+
+def test_a_seed_is_checked_whoever_says_it() -> None:
+    assert read(HOMEWORK, seed=7).extension.seed == 7
+    with pytest.raises(ConfigError, match="seed"):
+        read(HOMEWORK, seed=-5)
+
+
+def test_a_mapping_may_hold_what_numpy_made_and_paths() -> None:
+    rates = {"learning_rate": {"values": np.logspace(-3, -1, 3)}, "seed": {"value": np.int64(4)}}
+    file = read({"method": "grid", "parameters": rates, "fallline": {"data": Path("digits")}})
+    assert file.space == {"optim.lr": Choice((0.001, 0.01, 0.1)), "seed": Constant(4)}
+    with pytest.raises(ConfigError, match="holds what a sweep file cannot"):
+        read({**HOMEWORK, "name": object()})
+
+
+def test_where_it_is_typed_and_how_it_is_tracked_is_no_part_of_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "photos/train/cat"):
+        (tmp_path / name).mkdir(parents=True)
+
+    def identity(data: str, *words: str) -> object:
+        given = parse_assignments([f"data={data}", *words])
+        return read(HOMEWORK, layers=[FOR_TRIALS, given]).identity
+
+    monkeypatch.chdir(tmp_path)
+    first = identity("photos")
+    assert first == identity("photos", "train.threads=1", "track.every=7", "device=cpu")
+    assert first != identity("photos", "label_smoothing=0.3")
+    monkeypatch.chdir(tmp_path / "here")
+    assert first == identity("../photos")
 
 
 def test_everything_under_fallline_is_typed() -> None:

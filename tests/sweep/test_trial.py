@@ -14,8 +14,9 @@ import pytest
 
 from fallline.records import Record, RunFolder
 from fallline.sweep.backend import Ended, Failed, Task
+from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
-from fallline.sweep.tasks import FOR_TRIALS, TaskMaker
+from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
 
 TaskOf = Callable[..., Task]

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from fallline.compare.rounds import in_order, rounds
 from fallline.config import SHORT_NAMES
 from fallline.report.estimate import Estimate, over_images, over_seeds
 from fallline.report.metric import Metric
 from fallline.report.run import Run
-from fallline.sweep.seeds import in_order, rounds
 
 NOT_CHOICES: Final = ("seed", "track.", "data.split_seed", "train.device", "train.threads")
 NAMED_FIRST: Final = ("model.name", "optim.name")

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from fallline.config import RunConfig
 from fallline.space import Constant, Space
 from fallline.sweep.hyperband import Hyperband
 from fallline.sweep.points import Grid, Values, draw
@@ -20,6 +22,8 @@ from fallline.training.resolve import Layer, Resolved, resolve, without_idle
 
 FREE = ("name", "description", "project", "entity", "run_cap")
 """W&B keys that decide neither configurations nor their values."""
+NOT_DECIDING = ("threads", "device", "checkpoint_seconds", "keep_weights")
+"""Settings of `train` that do not either, but for the last digits."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class SweepFile:
         parts["fallline"] = self.extension.model_dump(mode="json", exclude=own)
         parts["fallline"]["pruner"] = self.pruner and {self.pruner.name: self.pruner.arguments}
         if not self.script:
-            parts["settings"] = resolve(self.layers).config.model_dump(mode="json")
+            parts["settings"] = _deciding(resolve(self.layers).config)
         return dict(_flat(parts))
 
     @property
@@ -154,6 +158,14 @@ class SweepFile:
         """A digest of the identity."""
         text = json.dumps(self.identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _deciding(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide what a training comes to, wherever the command is typed."""
+    plain = config.model_dump(mode="json", exclude={"track": True, "train": set(NOT_DECIDING)})
+    place = Path(config.data.name)
+    plain["data"]["name"] = str(place.resolve()) if place.exists() else config.data.name
+    return plain
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

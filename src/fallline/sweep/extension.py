@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fallline.config import SHORT_NAMES
 from fallline.errors import ConfigError, FalllineError, unknown_name
@@ -17,6 +17,8 @@ from fallline.sweep.script import Script
 from fallline.training.resolve import Layer, preset_layer, read_layer, resolve
 
 FILES = (".yaml", ".yml", ".json")
+FOR_TRIALS: Final = Layer("of every sweep", {"data.test_at_end": False, "track.pictures": False})
+"""What a sweep sets unless its user does: test stays untouched while choices are made."""
 
 
 def read_extension(
@@ -71,18 +73,37 @@ def layers_below(
     """The settings below a configuration: base, data, holdout, and what the caller gives.
 
     Where these are faulty, the default base stands in, so that the space is checked all the same.
+    What the caller gives may be a constant of the space, which `told` has seen to.
     """
     try:
-        layers = (*_stated(extension, folder), *given)
-        resolve(layers)
+        base, *stated = _stated(extension, folder)
+        resolve([base, *stated, *given])
     except FalllineError as error:
         found.faults += error.faults
         return (preset_layer(Extension().base),)
-    for layer in layers[1:]:
-        for key in {SHORT_NAMES.get(word, word) for word in layer.values} & settings_in(space):
+    searched = settings_in(space)
+    constant = {key for key, dimension in space.items() if isinstance(dimension, Constant)}
+    taken = [(layer, searched) for layer in stated]
+    taken += [(layer, searched - constant) for layer in given]
+    for layer, keys in taken:
+        for key in {SHORT_NAMES.get(word, word) for word in layer.values} & keys:
             seen = f"{layer.origin}, and parameters"
             found.refuse(f"{key} is both set and searched", seen, next="leave it out of one")
-    return layers
+    return (base, *stated, *given)
+
+
+def told(key: str, dimension: Dimension, given: Sequence[Layer]) -> Dimension:
+    """The dimension of a parameter: a constant gives way to what the caller says."""
+    if not isinstance(dimension, Constant):
+        return dimension
+    values = [
+        value
+        for layer in given
+        if layer != FOR_TRIALS
+        for word, value in layer.values.items()
+        if SHORT_NAMES.get(word, word) == key
+    ]
+    return Constant(values[-1]) if values else dimension
 
 
 def settings_in(space: Space) -> set[str]:

@@ -13,7 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RepresenterError
 
 from fallline.config import SHORT_NAMES, Section
 from fallline.errors import ConfigError
@@ -21,7 +23,13 @@ from fallline.space import Constant, Dimension, Space
 from fallline.sweep.corners import Corners
 from fallline.sweep.definition import SweepFile, changes
 from fallline.sweep.document import Document, read_document
-from fallline.sweep.extension import layers_below, read_extension, settings_in, stated_values
+from fallline.sweep.extension import (
+    layers_below,
+    read_extension,
+    settings_in,
+    stated_values,
+    told,
+)
 from fallline.sweep.findings import Findings
 from fallline.sweep.parameter import Parameter, parse
 from fallline.sweep.points import Grid, draw, listed
@@ -46,12 +54,18 @@ Where = tuple[str, ...]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def read(source: str | Path | Mapping[str, Any], *, layers: Sequence[Layer] = ()) -> SweepFile:
+def read(
+    source: str | Path | Mapping[str, Any],
+    *,
+    layers: Sequence[Layer] = (),
+    seed: int | None = None,
+) -> SweepFile:
     """Reads a sweep file, or the same as a mapping. Raises ConfigError with every fault there is.
 
     Args:
         source: the path of a YAML file, or its content.
         layers: settings over the file's base: the command line's --data and --set.
+        seed: of the search, instead of the file's.
     """
     document = _of_mapping(source) if isinstance(source, Mapping) else read_document(Path(source))
     values, found = document.values, Findings(notes=list(document.notes))
@@ -59,9 +73,14 @@ def read(source: str | Path | Mapping[str, Any], *, layers: Sequence[Layer] = ()
     method, script = read_method(values, found), read_script(values, found)
     metric = read_metric(values, method, script, found)
     stop, run_cap = read_early_terminate(values, found), read_run_cap(values, found)
-    extension, pruner = read_extension(values.get("fallline"), script, found)
+    own = values.get("fallline")
+    if seed is not None and isinstance(own, Mapping | None):
+        own = {**(own or {}), "seed": seed}
+    extension, pruner = read_extension(own, script, found)
     parameters = _read_parameters(values.get("parameters"), script, found)
     words = _words(parameters, script, found)
+    if not script:
+        parameters |= {path: _told(key, parameters[path], layers) for key, path in words.items()}
     space = {key: parameters[path].dimension for key, path in words.items()}
     _check_together(values, method, extension, pruner, space, found)
     below: tuple[Layer, ...] = ()
@@ -94,9 +113,34 @@ def read(source: str | Path | Mapping[str, Any], *, layers: Sequence[Layer] = ()
 
 
 def _of_mapping(values: Mapping[str, Any]) -> Document:
-    text = io.StringIO()
-    YAML(typ="safe", pure=True).dump(dict(values), text)
-    return Document(text.getvalue(), dict(values), Path())
+    text, plain = io.StringIO(), _plain(values)
+    try:
+        YAML(typ="safe", pure=True).dump(plain, text)
+    except RepresenterError as error:
+        raise ConfigError(
+            "the mapping holds what a sweep file cannot",
+            seen=str(error),
+            allowed="numbers, text, lists, mappings; arrays of numpy; paths",
+        ) from error
+    return Document(text.getvalue(), plain, Path())
+
+
+def _plain(value: Any) -> Any:
+    """A value as YAML has it: numpy's numbers and arrays, tuples, ranges and paths are no YAML."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _told(key: str, parameter: Parameter, given: Sequence[Layer]) -> Parameter:
+    dimension = told(key, parameter.dimension, given)
+    if dimension is parameter.dimension or not isinstance(dimension, Constant):
+        return parameter
+    return Parameter(dimension, {"value": dimension.value})
 
 
 def _read_parameters(

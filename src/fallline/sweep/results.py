@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fallline.compare.estimate import Estimate, estimate
-from fallline.sweep.seeds import in_order
+from fallline.compare.rounds import in_order
 
 TrialStatus = Literal[
     "running", "completed", "pruned", "diverged", "out of memory", "failed", "lost"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fallline.compare.rounds import second_looks
 from fallline.sweep.backend import Task
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.meter import Meter
 from fallline.sweep.results import Trial, ranked
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.seeds import second_looks
 
 
 @dataclass(frozen=True)

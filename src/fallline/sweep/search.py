@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from fallline.compare.rounds import contenders
 from fallline.errors import ConfigError
 from fallline.records import Record, RunFolder
 from fallline.sweep.backend import Ended, Failed, Lost, Task
 from fallline.sweep.control import Control
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.results import Trial, TrialStatus
-from fallline.sweep.seeds import contenders
 from fallline.sweep.study import Study
 from fallline.sweep.tasks import key_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from fallline.sweep.boards import BOARDS, Board
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
+from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
 from fallline.sweep.folder import Source, describe, folder_of, name_of, refuse_another, taken_back
 from fallline.sweep.local import Local
@@ -25,7 +25,6 @@ from fallline.sweep.script import Script
 from fallline.sweep.search import SweepSearch
 from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
-from fallline.sweep.tasks import FOR_TRIALS
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import Layer, resolve
@@ -134,10 +133,7 @@ def _check_script(script: Script, layers: list[Layer], source: Source) -> None:
 
 
 def _read(source: Source, layers: list[Layer], seed: int | None) -> SweepFile:
-    file = read(source, layers=[FOR_TRIALS, *layers])
-    if seed is None:
-        return file
-    return replace(file, extension=file.extension.model_copy(update={"seed": seed}))
+    return read(source, layers=[FOR_TRIALS, *layers], seed=seed)
 
 
 def _carry_out(

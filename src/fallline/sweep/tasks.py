@@ -6,16 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fallline.storage import write_atomically
 from fallline.sweep.backend import Program, Task
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.script import Script
-from fallline.training.resolve import Layer
-
-FOR_TRIALS: Final = Layer("of every sweep", {"data.test_at_end": False, "track.pictures": False})
-"""What a sweep sets unless its user does: test stays untouched while choices are made."""
 
 
 def key_of(number: int, seed: int) -> str:

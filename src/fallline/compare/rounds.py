@@ -1,4 +1,4 @@
-"""Repetition over seeds: which configurations are worth another one.
+"""Rounds of seeds: which configurations are worth another one, and who is ahead.
 
 Every configuration runs the first seed. Before each further one, those that a paired test finds
 worse than the best are left out: F-Race's idea (Birattari et al. 2002) with the analysis of

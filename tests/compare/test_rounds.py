@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from statistics import fmean
 
-from fallline.sweep.seeds import contenders
+from fallline.compare.rounds import contenders, in_order, rounds
 
 
 def test_with_one_seed_the_best_third_go_on() -> None:
@@ -36,3 +36,13 @@ def test_equal_trials_are_seldom_left_out() -> None:
 def test_one_without_any_spread_is_left_out_only_where_it_is_worse() -> None:
     values = {0: [1.0, 1.0], 1: [1.0, 1.0], 2: [0.5, 0.5]}
     assert contenders(values, maximize=True) == [0, 1]
+
+
+def test_who_was_let_into_more_rounds_is_ahead_whatever_the_lucky_seed_of_another() -> None:
+    values = {n: {0: v} for n, v in enumerate([0.9, 0.89, 0.88, 0.1, 0.2])}
+    for trial, second in ((0, 0.5), (1, 0.6)):  # trial 2 was let in as well, and its seed failed
+        values[trial][1] = second
+    assert rounds(values, maximize=True) == {0: 2, 1: 2, 2: 2, 3: 1, 4: 1}
+    assert in_order(values, maximize=True) == [1, 2, 0, 4, 3]
+    negative = {n: {s: -v for s, v in by_seed.items()} for n, by_seed in values.items()}
+    assert in_order(negative, maximize=False) == [1, 2, 0, 4, 3]
