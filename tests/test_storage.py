@@ -49,3 +49,5 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
         write_atomically(tmp_path / "file" / "some.bin", b"")
+    with pytest.raises(StorageError, match="cannot write"):
+        write_atomically(tmp_path / ("x" * 300) / "some.bin", b"")

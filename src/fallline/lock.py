@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from fallline.errors import RunError
+
+LOCK: Final = ".lock"
+"""The file that whoever writes to the folder of a run, a sweep or a comparison holds."""
 
 
 @contextmanager

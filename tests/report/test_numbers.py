@@ -144,6 +144,19 @@ def test_a_broken_run_stays_in_the_table_with_the_reason(
     assert rows["broken"].reason
 
 
+@pytest.mark.parametrize(
+    ("file", "text"), [("trial.json", "[]"), ("environment.json", '{"data": null}')]
+)
+def test_a_file_of_another_shape_makes_its_run_unreadable(
+    digits_run: Path, tmp_path: Path, file: str, text: str
+) -> None:
+    copy(digits_run, tmp_path / "whole")
+    (copy(digits_run, tmp_path / "broken") / file).write_text(text)
+    rows = {row.name: row for row in report(tmp_path).table.rows}
+    assert (rows["whole"].state, rows["broken"].state) == ("completed", "unreadable")
+    assert "no mapping" in rows["broken"].reason
+
+
 def test_a_run_cut_off_by_a_kill_is_unfinished(digits_run: Path, tmp_path: Path) -> None:
     run = copy(digits_run, tmp_path / "killed")
     (run / "outcome.json").unlink()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fallline.records import Record
 from fallline.sweep import meter
 from fallline.sweep.backend import Lost, Task
-from fallline.sweep.coordinator import Began, Over
+from fallline.sweep.coordinator import Began, Evaluated, Over
 from fallline.sweep.schema import Budget
 
 TASK = Task("trial-0000-seed0", Path("x"), {}, {}, {})
@@ -38,3 +39,20 @@ def test_device_time_survives_a_stop_and_a_training_that_runs_again(clock: list[
     clock[0] += 2
     second(Over(TASK, Lost(TASK.key, "gone")))
     assert (kept["device_seconds"], kept["seconds"]) == (17, 117)
+
+
+def test_epochs_of_a_life_that_was_lost_are_those_the_next_begins_with() -> None:
+    kept: dict[str, object] = {}
+
+    def evaluated(epoch: int) -> Evaluated:
+        return Evaluated(TASK, Record("epoch", epoch, epoch, 1.0, {}))
+
+    first = meter.Meter(Budget(), {}, lambda told: kept.update(told=dict(told)))
+    for news in (Began(TASK), evaluated(3), Over(TASK, Lost(TASK.key, "gone"))):
+        first(news)
+    assert first.epochs == 3
+    second = meter.Meter(Budget(), kept["told"], lambda told: None)  # type: ignore[arg-type]
+    assert second.epochs == 3
+    for news in (Began(TASK), evaluated(4)):
+        second(news)
+    assert second.epochs == 4

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from sweep_samples import changed
 
 from fallline.optim.table import OPTIMIZERS
 from fallline.space import Choice, Constant, LogUniform
@@ -49,6 +51,19 @@ def test_a_plan_tells_points_trainings_runs_and_bands() -> None:
     assert list(told.parameters) == ["epochs", "momentum", "optimizer"]
     assert told.configurations[1].values == {"epochs": 2, "momentum": 0.8, "optimizer": "adam"}
     assert told.configurations[1].idle == ("momentum",)
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    [{"values": [1, None]}, {"distribution": "log_normal", "mu": 0, "sigma": 90}],
+    ids=["none", "infinite"],
+)
+def test_epochs_without_a_largest_number_have_a_plan(epochs: dict[str, Any]) -> None:
+    stop = {"type": "hyperband", "min_iter": 5}
+    parameters = {"epochs": epochs}
+    metric = {"name": "val/loss"}
+    sweep = changed(method="bayes", metric=metric, parameters=parameters, early_terminate=stop)
+    assert plan(sweep).bands[0] == 5
 
 
 def test_a_rule_that_stops_nobody_is_said() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 from scripted import End, Plot, Scripted, ended, failed, lost
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from fallline import sweep
 from fallline.cli.app import app
 from fallline.errors import ConfigError, RunError, StorageError
+from fallline.lock import LOCK
 from fallline.machine import usable_cores
 from fallline.records import Record
 from fallline.sweep import slots
@@ -22,6 +24,7 @@ from fallline.sweep.backend import Event, Reported, Task
 from fallline.sweep.dry_run import estimate, rehearse
 from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
+from fallline.sweep.folder import taken_back
 from fallline.sweep.local import Local
 from fallline.sweep.ray_place import RayCluster
 from fallline.sweep.slots import Slot, plan
@@ -140,6 +143,37 @@ def test_a_folders_runs_are_never_credited_to_a_study_elsewhere(
     (tmp_path / "study.log").unlink()
     with pytest.raises(RunError, match="begun with another fingerprint"):
         run(changed, tmp_path, storage=f"journal:{tmp_path}/study.log")
+
+
+def test_two_sweeps_of_one_name_in_one_storage_do_not_mix(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    shared = f"journal:{tmp_path}/study.log"
+    first = run(small, tmp_path / "one", storage=shared)
+    with pytest.raises(RunError, match="another sweep by the name of sweep is in that storage"):
+        run(small, tmp_path / "two", storage=shared)
+    assert not (tmp_path / "two" / "sweep").exists()
+    assert run(small, tmp_path / "one", storage=shared).path == first.path
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_folder_that_another_process_has_made_meanwhile_is_not_removed(
+    tmp_path: Path, *, held: bool
+) -> None:
+    folder = tmp_path / "sweep"
+    other = FileLock(folder / LOCK)
+
+    def begin() -> None:
+        with taken_back(folder):
+            folder.mkdir()
+            if held:
+                other.acquire()
+            raise RunError("it is under way in another process")
+
+    with pytest.raises(RunError, match="under way"):
+        begin()
+    assert folder.exists() == held
+    other.release()
 
 
 def test_a_folder_of_something_else_is_left_alone(small: dict[str, Any], tmp_path: Path) -> None:
@@ -319,6 +353,15 @@ def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
     (alone,) = plan(1)
     assert alone.threads == usable_cores()
     assert alone.environment == {"OMP_NUM_THREADS": str(usable_cores())}
+
+
+def test_trainings_take_turns_on_the_one_gpu_of_an_apple(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setattr(slots, "_gpus", list)
+    assert [len(plan("auto", device=device)) for device in ("auto", "mps")] == [1, 1]
+    assert len(plan("auto", 3)) == 3
+    assert len(plan("auto", device="cpu")) == len(plan(usable_cores()))
 
 
 def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(

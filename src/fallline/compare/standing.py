@@ -214,7 +214,8 @@ def notes_of(
     ]
     if LR not in {axis.key for axis in contestant.space}:
         rate = contestant.defaults.get(LR)
-        notes.append(f"its learning rate was not searched: {rate} is its default")
+        why = "was set" if rate is None else f"is its default, {rate}"
+        notes.append(f"its learning rate was not searched: it {why}")
     for word, counts in (("configurations", tuned), ("repeats", repeated)):
         for fate in ("diverged", "failed", "missing"):
             if number := getattr(counts, fate):

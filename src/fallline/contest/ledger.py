@@ -11,7 +11,7 @@ from fallline.compare.comparison import COMPARISON, Comparison, comparison_of
 from fallline.compare.evidence import PLAN, Evidence
 from fallline.compare.plan import Contestant, Plan
 from fallline.errors import RunError
-from fallline.lock import locked
+from fallline.lock import LOCK, locked
 from fallline.storage import make_folder, names_in, write_atomically
 
 
@@ -28,7 +28,7 @@ def opened(path: Path, wanted: Plan) -> Iterator[Plan]:
         seen=str(path),
         next="wait for it or stop it first; --workers runs more trainings at a time",
     )
-    with locked(path / ".lock", taken):
+    with locked(path / LOCK, taken):
         yield _settled(path, wanted)
 
 

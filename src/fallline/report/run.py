@@ -129,6 +129,8 @@ def batch_records(run: Run) -> list[Record]:
 def _read(folder: RunFolder) -> Run:
     outcome = folder.read_outcome()
     environment = folder.read_environment() if folder.environment.is_file() else {}
+    if not isinstance(environment.get("data", {}), Mapping):
+        raise ValueError(f"{folder.environment.name}: data is no mapping")
     program = folder.read_program()["command"] if folder.program.is_file() else ()
     return Run(
         path=folder.path,
@@ -152,6 +154,8 @@ def _trial(folder: RunFolder) -> Trial | None:
     if not folder.trial.is_file():
         return None
     plain = json.loads(folder.trial.read_text())
+    if not isinstance(plain, dict):
+        raise ValueError(f"{folder.trial.name} is no mapping")
     return Trial(
         str(plain.get("sweep") or plain.get("comparison") or ""),
         int(plain["trial"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+from fallline.config import TrainConfig
 from fallline.errors import RunError
 from fallline.records import RunFolder
 from fallline.sweep.backend import Backend, Ended, Failed, Lost, Place, Task
@@ -107,11 +109,12 @@ def estimate(file: SweepFile, place: Place) -> Estimate:
         finally:
             backend.close(save=False)
         run = RunFolder(task.out / task.key)
-        outcome, epochs = run.read_outcome(), run.read_config()["train"]["epochs"]
+        outcome, train = run.read_outcome(), run.read_config()["train"]
     assert outcome is not None
     beside = outcome.wall_seconds - outcome.train_seconds  # one evaluation
     of_an_epoch = outcome.train_seconds / outcome.epochs + beside
-    return Estimate(of_an_epoch * _mean_epochs(file, epochs), backend.slots)
+    images = outcome.images_seen / outcome.epochs
+    return Estimate(of_an_epoch * _mean_epochs(file, train, images), backend.slots)
 
 
 def _probe(file: SweepFile, out: Path) -> Task:
@@ -134,11 +137,21 @@ def _wait(backend: Backend) -> None:
                     raise RunError("the first configuration fails", seen=reason)
 
 
-def _mean_epochs(file: SweepFile, settled: float) -> float:
-    """Of the first configurations; `settled` is what a run takes that is told no number."""
+def _mean_epochs(file: SweepFile, settled: Mapping[str, Any], images: float) -> float:
+    """Of the first configurations.
+
+    `settled` has the epochs and the batch size of a run that is told none; an epoch has `images`.
+    """
     count = LOOKED_AT if file.cap is None else min(LOOKED_AT, file.cap)
     told = [file.draw(i) if file.method == "bayes" else file.point(i) for i in range(count)]
-    return fmean(file.resolve(values).config.train.epochs or settled for values in told)
+    return fmean(_epochs(file.resolve(values).config.train, settled, images) for values in told)
+
+
+def _epochs(train: TrainConfig, settled: Mapping[str, Any], images: float) -> float:
+    epochs = float(train.epochs or settled["epochs"])
+    if train.max_steps is None:
+        return epochs
+    return min(epochs, train.max_steps * (train.batch_size or settled["batch_size"]) / images)
 
 
 def _in_words(file: SweepFile, found: Estimate) -> str:
@@ -148,4 +161,5 @@ def _in_words(file: SweepFile, found: Estimate) -> str:
     runs = file.cap * (file.extension.seeds if file.extension.seeds > 1 else 1)
     fewer = file.extension.seeds > 1 or file.early_terminate or file.pruner
     less = " if none is stopped early or left out" if fewer else ""
-    return f"{each}: {clock(found.seconds * runs / found.slots)} for {runs:,} trainings{less}"
+    rounds = math.ceil(runs / found.slots)
+    return f"{each}: {clock(found.seconds * rounds)} for {runs:,} trainings{less}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from fallline.errors import FalllineError, RunError
+from fallline.lock import LOCK, locked
 from fallline.records import plain_name
 from fallline.storage import names_in, write_atomically
 from fallline.sweep.definition import SweepFile
@@ -53,7 +55,12 @@ def folder_of(out: Path, name: str, fingerprint: str, *, new: bool) -> Path:
 def _stated(folder: Path, part: str, otherwise: Any = None) -> Any:
     """What sweep.json says; `otherwise` where there is none."""
     path = folder / "sweep.json"
-    return json.loads(path.read_text())[part] if path.exists() else otherwise
+    return json.loads(path.read_text()).get(part) if path.exists() else otherwise
+
+
+def home_of(folder: Path) -> str | None:
+    """What the folder is known by in a storage that it shares; a new one where none is stated."""
+    return _stated(folder, "home", secrets.token_hex(8))  # type: ignore[no-any-return]
 
 
 def refuse_another(folder: Path, part: str, now: str | None) -> None:
@@ -70,19 +77,25 @@ def refuse_another(folder: Path, part: str, now: str | None) -> None:
 
 @contextmanager
 def taken_back(folder: Path) -> Iterator[None]:
-    """Removes the folder again where it was made within and an error came before any training."""
+    """Removes the folder again where it was made within and an error came before any training.
+
+    Not where another process has made it meanwhile: it holds the folder's lock.
+    """
     was_there = folder.exists()
     try:
         yield
     except FalllineError:
         kept = {"wandb.json", *(path.name for path in folder.glob("*/") if path.name != "logs")}
-        if not was_there and not kept & names_in(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        if not was_there and folder.exists() and not kept & names_in(folder):
+            with suppress(RunError), locked(folder / LOCK, RunError("another is at work")):
+                shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def describe(folder: Path, file: SweepFile, images: str | None, storage: str | None) -> None:
-    """Writes sweep.json: what the folder is; `storage` is its address."""
+def describe(
+    folder: Path, file: SweepFile, images: str | None, storage: str | None, home: str | None
+) -> None:
+    """Writes sweep.json: what the folder is; `storage` is its address, `home` its name there."""
     refuse_another(folder, "fingerprint", file.fingerprint)
     objective = file.objective
     about = {
@@ -95,6 +108,7 @@ def describe(folder: Path, file: SweepFile, images: str | None, storage: str | N
         "space": {".".join(file.words[key]): str(d) for key, d in file.space.items()},
         "data": images,
         "storage": storage,
+        "home": home,
         "command": shlex.join(sys.argv),
     }
     path = folder / "sweep.json"

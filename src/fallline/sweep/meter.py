@@ -81,6 +81,7 @@ class Meter:
         match news:
             case Began(task):
                 self._bank(task)  # another life: the one before held a device too
+                self._before["epochs"] -= self._before.pop(_lost(task), 0)
                 self._since[task.key] = time.monotonic()
             case Evaluated(task, record):
                 self._epochs[task.key] = record.epoch
@@ -91,7 +92,11 @@ class Meter:
         """Moves what a task used to the record."""
         self._bank(task)
         epochs: float = self._epochs.pop(task.key, 0)
-        self._before["epochs"] += result.outcome.epochs if isinstance(result, Ended) else epochs
+        if isinstance(result, Ended):
+            epochs = result.outcome.epochs
+        elif epochs:
+            self._before[_lost(task)] = epochs
+        self._before["epochs"] += epochs
         self.save()
 
     def save(self) -> None:
@@ -105,3 +110,8 @@ class Meter:
     def _bank(self, task: Task) -> None:
         now = time.monotonic()
         self._before["device_seconds"] += now - self._since.pop(task.key, now)
+
+
+def _lost(task: Task) -> str:
+    """Under which name the epochs of a life that came to nothing are kept: the next has them."""
+    return f"epochs of {task.key}"

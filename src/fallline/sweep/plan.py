@@ -120,9 +120,12 @@ def _most_measurements(sweep: SweepFile) -> int | None:
     return None if epochs is None else math.ceil(epochs / train.eval_every)
 
 
-def _largest(dimension: Dimension) -> float:
+def _largest(dimension: Dimension) -> float | None:
+    """The largest of its values; None where there is none, or one of them is no number."""
     values = getattr(dimension, "values", (dimension.at(0.0), dimension.at(1.0)))
-    return max(float(value) for value in values)
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        return None
+    return max(values)
 
 
 def _limits(sweep: SweepFile) -> list[str]:

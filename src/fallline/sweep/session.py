@@ -16,7 +16,15 @@ from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
-from fallline.sweep.folder import Source, describe, folder_of, name_of, refuse_another, taken_back
+from fallline.sweep.folder import (
+    Source,
+    describe,
+    folder_of,
+    home_of,
+    name_of,
+    refuse_another,
+    taken_back,
+)
 from fallline.sweep.local import Local
 from fallline.sweep.meter import Meter
 from fallline.sweep.results import Result
@@ -69,10 +77,11 @@ def run(
     refuse_another(folder, "storage", kept)
     again = f"the same command{' without --new' * new}"
     with taken_back(folder), open_store(storage, folder, folder.name) as store:
-        begin = cache(lambda: Study(store, folder.name, file, images))
+        home = home_of(folder)
+        begin = cache(lambda: Study(store, folder.name, file, images, home))
         with closing((controller or FileController()).take(file, begin, folder)) as control:
             study = begin()
-            describe(folder, file, images, kept)
+            describe(folder, file, images, kept, home)
             result, ending = _carry_out(file, study, folder, control, place, show, again)
     ending.raise_for_signal()
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -49,9 +50,15 @@ def plan(workers: int | Literal["auto"], per_device: int = 1, device: str = "aut
     if device.startswith("cuda:"):
         gpus = [gpu for i, gpu in enumerate(gpus) if i == int(device[5:])]
     roomy = max(1, min(cores, int(free_memory() / WORKER_BYTES)))
-    count = (len(gpus) * per_device or roomy) if workers == "auto" else workers
+    devices = len(gpus) or int(device in ("auto", "mps") and _is_apple())
+    count = (devices * per_device or roomy) if workers == "auto" else workers
     threads = max(1, cores // count)
     return [Slot(threads, gpus[i % len(gpus)] if gpus else None) for i in range(count)]
+
+
+def _is_apple() -> bool:
+    """Whether torch trains on Apple's GPU by itself, the one that all trainings share."""
+    return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
 def _gpus() -> list[str]:

@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
 from fallline.errors import ConfigError, MissingExtra, RunError
-from fallline.lock import locked
+from fallline.lock import LOCK, locked
 from fallline.storage import make_folder
 
 DATABASE: Final = "study.db"
@@ -43,7 +43,7 @@ def open_store(where: str | None, folder: Path, name: str) -> Iterator[BaseStora
     """
     address(where)  # refuses it before the folder is there
     make_folder(folder)
-    with locked(folder / ".lock", _at_work(str(folder))):
+    with locked(folder / LOCK, _at_work(str(folder))):
         if where is None:
             with _open(_sqlite(folder / DATABASE)) as storage:
                 yield storage

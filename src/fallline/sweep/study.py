@@ -23,6 +23,7 @@ from fallline.sweep.results import Trial, TrialStatus
 from fallline.sweep.sampling import axes, params, propose
 
 IDENTITY: Final = "identity"  # attributes of the study
+HOME: Final = "home"
 SPENT: Final = "spent"
 PARAMETERS: Final = "parameters"  # attributes of a trial
 END: Final = "end"
@@ -35,12 +36,19 @@ STATES: Final = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 class Study:
     """The study `name` in a storage: opened where it exists, else begun.
 
+    `home` is what its folder is known by, as several may share a storage.
+
     Raises RunError if it was begun with something else than `file` and images of that
-    fingerprint, caps and budgets aside.
+    fingerprint, caps and budgets aside, or from another folder.
     """
 
     def __init__(
-        self, storage: BaseStorage, name: str, file: SweepFile, images: str | None
+        self,
+        storage: BaseStorage,
+        name: str,
+        file: SweepFile,
+        images: str | None,
+        home: str | None = None,
     ) -> None:
         self._storage, self._file = storage, file
         self._identity = {**file.identity, "images": json.dumps(images)}
@@ -51,6 +59,7 @@ class Study:
         self._id = storage.get_study_id_from_name(name)
         self._ids: dict[int, int] = {}
         self._check(name)
+        self._move_in(name, home)
         self._distributions = {key: axis.distribution for key, axis in axes(file).items()}
 
     def trials(self) -> Iterator[Trial]:
@@ -125,6 +134,19 @@ class Study:
                 allowed="the same file, data and settings; a new cap or budget extends it",
                 next="begin another one with --new or --name, or bring back what it was",
             )
+
+    def _move_in(self, name: str, home: str | None) -> None:
+        """The study belongs to one folder, from its first trial on."""
+        before = self._storage.get_study_user_attrs(self._id).get(HOME)
+        if before == home:
+            return
+        if self._storage.get_all_trials(self._id, deepcopy=False):
+            raise RunError(
+                f"another sweep by the name of {name} is in that storage",
+                seen="its trials are in a folder elsewhere",
+                next="choose another --name, or the --out where it was begun",
+            )
+        self._storage.set_study_user_attr(self._id, HOME, home)
 
 
 def _trial(frozen: FrozenTrial) -> Trial:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from fallline.errors import RunError
-from fallline.lock import locked
+from fallline.lock import LOCK, locked
 from fallline.records import RunFolder
-
-LOCK = ".lock"
 
 
 @contextmanager
