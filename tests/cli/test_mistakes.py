@@ -61,7 +61,7 @@ def test_an_option_that_takes_a_number_says_so(refuse: Refuse) -> None:
 
 
 def test_a_table_that_is_none_is_answered_with_the_tables(refuse: Refuse) -> None:
-    assert "'nonsense' is not one of 'optimizers', " in refuse("list", "nonsense")
+    assert "seen: nonsense\n    allowed: optimizers, models" in refuse("list", "nonsense")
 
 
 def test_an_image_set_in_the_place_of_a_preset_is_led_to_data(
@@ -132,3 +132,14 @@ def test_a_mistyped_optimizer_is_not_answered_with_a_hundred_names(refuse: Refus
     assert f"and {len(NAMES)} of the pytorch_optimizer package" in said
     assert max(map(len, said.splitlines())) < 250
     assert "fallline list models" in refuse("train", "--set", f"model={'x' * len(MODELS)}")
+
+
+def test_a_word_too_many_a_value_too_few_and_a_table_that_is_none(refuse: Refuse) -> None:
+    said = refuse("train", "fast70", "photos")
+    assert "no further words\n    seen: photos" in said
+    assert "--data PATH" in said
+    assert "commas (sgd,adamw)" in refuse("compare", "--optimizers", "sgd", "adamw")
+    assert "-d needs a value behind it" in refuse("train", "-d")
+    assert "did you mean optimizers?" in refuse("list", "optimizer")
+    assert "allowed: optimizers, models, data" in refuse("list")
+    assert "--set lr=VALUE" in refuse("train", "--set", "lr", "0.1")

@@ -110,8 +110,9 @@ def test_quiet_is_one_line(tmp_path: Path) -> None:
 def test_notes_of_a_quiet_run_go_to_standard_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ended = replace(outcome(), notes=("2 files no image, skipped: a\x1b.png, b.png",))
-    QuietTracker(start_of(tmp_path)).finish(ended)
+    start = start_of(tmp_path)
+    noted = {"data": {"notes": ["2 files no image, skipped: a\x1b.png, b.png"]}}
+    QuietTracker(replace(start, environment={**start.environment, **noted})).finish(outcome())
     printed, told = capfd.readouterr()
     assert len(printed.splitlines()) == 1
     assert told == "note: 2 files no image, skipped: a .png, b.png\n"
@@ -120,13 +121,25 @@ def test_notes_of_a_quiet_run_go_to_standard_error(
 def test_a_run_without_a_test_split_says_that_val_is_all_there_is(tmp_path: Path) -> None:
     start = start_of(tmp_path)
     untested = {**start.environment, "data": {"test_images": 0}}
-    (note,) = wording.notes(replace(start, environment=untested), outcome())
+    (note,) = wording.notes(replace(start, environment=untested))
     assert note.startswith("no test split: val")
     assert "test/<class>/ beside train/<class>/" in note
-    assert f"note       {note}" in wording.summary(replace(start, environment=untested), outcome())
-    assert not wording.notes(start, outcome())
+    assert f"note       {note}" in wording.header(replace(start, environment=untested))
+    assert not wording.notes(start)
     on_test = start_of(tmp_path, data_validate_on="test")
-    assert not wording.notes(replace(on_test, environment=untested), outcome())
+    assert not wording.notes(replace(on_test, environment=untested))
+
+
+def test_what_a_run_trains_on_is_said_before_it_trains(tmp_path: Path) -> None:
+    start = start_of(tmp_path, train_batch_size=45)
+    data = {"name": "pets", "classes": ["cat", "dog"], "shape": [3, 64, 48], "train_images": 45}
+    told = data | {"test_images": 1200, "notes": ["all were resized to 64x64"]}
+    lines = wording.header(replace(start, environment={"data": told}))
+    assert "data       pets, 2 classes, 64x48, 45 training images, 1,200 test images" in lines
+    assert lines[-2:] == [
+        "note       all were resized to 64x64",
+        "note       each step takes all 45 training images: there are no more",
+    ]
 
 
 def test_json_is_the_records_then_the_outcome_and_nothing_else(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ def train(
     """
     from fallline.training.resolve import preset_layer, resolve
 
-    resolved = resolve([preset_layer(preset), *_layers(config, assign, data, seed, device)])
+    layers = _layers(config, assign, data, seed, device)
+    resolved = resolve([preset_layer(preset), *layers])
     from fallline.training.run import begin  # only now: it loads torch
     from fallline.training.session import Session
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,9 @@ from typer.core import TyperGroup
 from fallline.errors import ConfigError, Fault, did_you_mean, unknown_name
 
 NO_COMMAND = "No such command"
+IS_NONE = "is not one of"
+CHOICES = ". Choose from:"
+EXTRA = "Got unexpected extra argument"
 
 
 class Commands(TyperGroup):
@@ -38,6 +42,13 @@ def _fault_of(error: Any) -> Fault | None:
     if ctx is not None and said.startswith(NO_COMMAND):
         word = said.removeprefix(NO_COMMAND).split("'")[1]
         return unknown_name("command", word, ctx.command.list_commands(ctx))
+    if ctx is not None and said.startswith(EXTRA):
+        words = said.partition("(")[2].partition("(")[2].rstrip(")")
+        hint = "several values are joined by commas (sgd,adamw), images are named by --data PATH"
+        return Fault(f"{ctx.command_path} takes no further words", words, next=hint)
+    if option is not None and "requires" in said:
+        words = f"fallline {' '.join(sys.argv[1:])}"
+        return Fault(f"{option} needs a value behind it", words, next="fallline COMMAND --help")
     return None
 
 
@@ -50,8 +61,12 @@ def _bad_value(error: typer.BadParameter, ctx: Any) -> Fault:
         if found["type"].startswith("int_"):
             what, seen = f"{param.opts[0]} does not take this value", repr(found["input"])
             return Fault(what, seen, "a whole number", _help(ctx))
+    if IS_NONE in error.message:
+        word, *names = re.findall("'([^']*)'", error.message)
+        return unknown_name("choice", word, names, next=_help(ctx))
     said = error.format_message().replace("Value error, ", "").rstrip(".")
-    return Fault(said, next=_help(ctx))
+    what, _, choices = said.partition(CHOICES)
+    return Fault(what, None, " ".join(choices.split()) or None, _help(ctx))
 
 
 def _help(ctx: Any) -> str:

@@ -22,7 +22,7 @@ from fallline.sweep.plan import ConfigurationRow, Plan, plan
 from fallline.sweep.session import given, prepare
 from fallline.sweep.tasks import TaskMaker
 from fallline.track.terminal import Show, clean, say
-from fallline.track.wording import clock
+from fallline.track.wording import clock, counted
 from fallline.training.resolve import resolve
 
 PROBE_STEPS: Final = 40
@@ -162,4 +162,4 @@ def _in_words(file: SweepFile, found: Estimate) -> str:
     fewer = file.extension.seeds > 1 or file.early_terminate or file.pruner
     less = " if none is stopped early or left out" if fewer else ""
     rounds = math.ceil(runs / found.slots)
-    return f"{each}: {clock(found.seconds * rounds)} for {runs:,} trainings{less}"
+    return f"{each}: {clock(found.seconds * rounds)} for {counted(runs, 'training')}{less}"

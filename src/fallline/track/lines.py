@@ -48,7 +48,7 @@ class QuietTracker:
 
     def finish(self, outcome: Outcome) -> None:
         """Prints the outcome."""
-        for note in wording.notes(self._start, outcome):
+        for note in wording.notes(self._start):
             tell(f"note: {note}")
         say(wording.last_line(self._start, outcome))
 

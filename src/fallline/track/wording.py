@@ -34,11 +34,13 @@ def header(start: RunStart) -> list[str]:
         "model": _and(config.get("model", {}).get("name"), _count(around, "parameters")),
         "optimizer": _and(optim.get("name"), f"lr {lr(optim.get('lr'))}"),
         "data": _data(around.get("data", {}), config),
-        "length": f"{start.total_steps:,} steps in {batches(train)}, "
-        f"{epochs(start):,} epoch{'s' * (epochs(start) != 1)}",
+        "length": f"{counted(start.total_steps, 'step')} in {batches(train)}, "
+        f"{counted(epochs(start), 'epoch')}",
         "device": _and(around.get("device_name") or around.get("device"), train.get("precision")),
     }
-    return [f"{name:<9}  {clean(text)}" for name, text in facts.items() if text]
+    lines = [(name, text) for name, text in facts.items() if text]
+    lines += [("note", note) for note in notes(start)]
+    return [f"{name:<9}  {clean(text)}" for name, text in lines]
 
 
 def batches(train: Mapping[str, Any]) -> str:
@@ -62,23 +64,25 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
     """The lines below a run: how it ended, how good it is, and what to type next."""
     lines = [
         f"{outcome.status}: {clean(outcome.reason)}",
-        *(f"note       {note}" for note in notes(start, outcome)),
         f"accuracy   {accuracies(outcome)}",
         f"time       {_duration(outcome.train_seconds)} of training, "
-        f"{_duration(outcome.wall_seconds)} in all, {outcome.epochs:.4g} epochs, "
-        f"{outcome.steps:,} steps",
+        f"{_duration(outcome.wall_seconds)} in all, {outcome.epochs:.4g} "
+        f"epoch{'s' * (outcome.epochs != 1)}, {counted(outcome.steps, 'step')}",
         f"folder     {start.folder.path}",
     ]
     nexts = what_next(start, outcome)
     return lines + [f"{'next' if not i else '':<9}  {command}" for i, command in enumerate(nexts)]
 
 
-def notes(start: RunStart, outcome: Outcome) -> list[str]:
-    """What to know of the images, in a line each."""
-    told = [clean(note) for note in outcome.notes]
+def notes(start: RunStart) -> list[str]:
+    """What to know of the images, in a line each, before any training."""
+    data = start.environment.get("data", {})
+    told = [clean(note) for note in data.get("notes", ())]
+    images, size = data.get("train_images"), start.config.get("train", {}).get("batch_size")
+    if images and images == size:
+        told.append(f"each step takes all {images:,} training images: there are no more")
     held_out = start.config.get("data", {}).get("validate_on") == "val"
-    untested = start.environment.get("data", {}).get("test_images") == 0
-    if outcome.val_accuracy is not None and held_out and untested:
+    if held_out and data.get("test_images") == 0:
         told.append(
             "no test split: val, on which choices are made, is all there is to judge by "
             "(to have one, put images into test/<class>/ beside train/<class>/)"
@@ -118,7 +122,13 @@ def what_next(start: RunStart, outcome: Outcome) -> list[str]:
         return [f"fallline resume {run}", *commands]
     if outcome.status == "diverged":
         return ["the same again with a lower rate: --set lr=...", *commands]
-    return commands
+    used = [f"fallline report {run} --open", f"fallline predict {run} IMAGE..."]
+    return [*used, *commands]
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are: 1 step, 1,000 steps."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def epochs(start: RunStart) -> int:
@@ -167,10 +177,15 @@ def _count(facts: Mapping[str, Any], name: str) -> str:
 
 
 def _data(data: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    images = data.get("train_images")
-    counted = f"{images:,} training images" if images else ""
+    images, tested = data.get("train_images"), data.get("test_images")
+    _, *sides = data.get("shape", (None,))
     return _and(
-        data.get("name") or config.get("data", {}).get("name"), counted, data.get("validation")
+        data.get("name") or config.get("data", {}).get("name"),
+        f"{len(data['classes'])} classes" if data.get("classes") else "",
+        "x".join(map(str, sides)),
+        f"{images:,} training images" if images else "",
+        data.get("validation"),
+        f"{tested:,} test images" if tested else "",
     )
 
 
