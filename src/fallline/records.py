@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fallline.errors import RunError, Status
 from fallline.storage import write_atomically
+
+RUNS: Final = "runs"
+"""The folder that gets run folders where nobody names another."""
 
 
 @dataclass(frozen=True)
@@ -191,10 +194,12 @@ class RunFolder:
                     allowed=f"one of them, such as {held[0].path}",
                     next=f"rank them with: fallline report {path}",
                 )
+            inside = cls(Path(RUNS) / path)
+            guess = f"did you mean {inside.path}?" if inside.is_run else None
             raise RunError(
                 "this is no run folder",
                 seen=f"{path} holds no config.json",
-                next="see the runs with: fallline list runs",
+                next=guess or "see the runs with: fallline list runs",
             )
         return folder
 

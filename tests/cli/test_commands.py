@@ -199,6 +199,16 @@ def test_a_sweep_where_one_run_is_asked_for_names_a_run(tmp_path: Path) -> None:
     assert str(tmp_path / "trial-0000") in str(raised.value)
 
 
+def test_a_run_named_without_its_folder_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "config.json").write_text("{}")
+    assert run(monkeypatch, "resume", "mine") == 2
+    assert "did you mean runs/mine?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("text", "seen"), [(None, "No such file"), ("", "nothing")])
 def test_a_sweep_file_that_says_nothing_is_told_in_words(
     tmp_path: Path, text: str | None, seen: str

@@ -272,6 +272,25 @@ def test_a_seed_that_was_interrupted_costs_its_trial_no_place() -> None:
     assert (order[0].value.value, order[0].value.n) == (0.84, 1)
 
 
+def test_the_same_seed_once_more_is_no_other_seed(digits_run: Path, tmp_path: Path) -> None:
+    for name in ("one", "again"):
+        copy(digits_run, tmp_path / name)
+    (alone,) = ranking(read(tmp_path).runs, ACCURACY)
+    assert (len(alone.runs), alone.seeds) == (2, 1)
+    assert alone.value is not None
+    assert alone.value.of == "images"
+    assert "over 1 seed." in report(tmp_path).answer.sentence
+
+
+def test_scores_on_different_images_are_no_contest(digits_run: Path, tmp_path: Path) -> None:
+    run = copy(digits_run, tmp_path / "other")
+    copy(digits_run, tmp_path / "one")
+    assert not any("different images" in doubt for doubt in report(tmp_path).answer.doubts)
+    around = json.loads((run / "environment.json").read_text())
+    rewrite(run / "environment.json", data=around["data"] | {"fingerprint": "another"})
+    assert any("different images" in doubt for doubt in report(tmp_path).answer.doubts)
+
+
 def test_trials_of_two_sweeps_are_not_taken_for_seeds_of_one() -> None:
     runs = [*seeded(0, (0.9, 0.8), folder="one"), *seeded(0, (0.1, 0.2), folder="two")]
     first, second = ranking(runs, ACCURACY)

@@ -86,7 +86,7 @@ def test_a_summary_says_what_the_same_command_does_next(
     trials = scene.search.trials
     result = Result(scene.folder, "val/accuracy", "maximize", trials, ending.kind, ending.reason)
     told = [line for line in summary(scene, result) if line.startswith("next")]
-    assert len(told) == len(words) + 1
+    assert len(told) == len(words) + 2
     assert all(text in line for text, line in zip(words, told, strict=False))
 
 

@@ -33,6 +33,8 @@ def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
         say(splits.words)
     else:
         parts = {"train": images.train, "val": images.val, "test": images.test}
+        if images.val is None and images.test is None:
+            parts = {"all": images.train}
     lines = []
     for word, part in parts.items():
         if part is not None:

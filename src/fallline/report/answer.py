@@ -87,6 +87,9 @@ def _run_doubts(run: Run, judged: Metric) -> tuple[str, ...]:
     return tuple(doubts)
 
 
+OTHER_IMAGES = (
+    "These runs are on different images: a score on one set says nothing of another set's."
+)
 VALIDATED_ON_TEST = (
     "This run validated on the test split, as published speed runs do: whatever was chosen by "
     "these scores makes them look better than they are."
@@ -118,6 +121,9 @@ def _of_runs(source: Source, ranked: tuple[Configuration, ...], edges: tuple[str
     doubts = [*_next_best(ranked, metric), *_flattery(ranked, metric), *_not_completed(source)]
     if any(run.settings.get("data.validate_on") == "test" for run in source.runs):
         doubts.append(VALIDATED_ON_TEST)
+    images = {run.environment.get("data", {}).get("fingerprint") for run in source.runs}
+    if len(images - {None}) > 1:
+        doubts.append(OTHER_IMAGES)
     sentence = _best_sentence(first, ranked, metric)
     return Answer(sentence, (*doubts, *edges), _tally(source, ranked))
 
@@ -128,7 +134,7 @@ def _best_sentence(first: Configuration, ranked: tuple[Configuration, ...], metr
     of = f"The best of {wording.count(len(ranked), 'configuration')}"
     reached = f"{wording.value(metric, first.value.value, 1)} {metric.words}"
     if len(ranked) == 1:
-        return f"{chosen} reaches {reached} in the mean over {len(first.runs)} seeds."
+        return f"{chosen} reaches {reached} in the mean over {wording.count(first.seeds, 'seed')}."
     return f"{of} reaches {reached}: {chosen}."
 
 

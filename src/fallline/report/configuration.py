@@ -53,6 +53,11 @@ class Configuration:
         return f"{self.title} ({chosen}{more})"
 
     @property
+    def seeds(self) -> int:
+        """How many seeds it was trained with; the same once more is no other seed."""
+        return len(_one_of_each_seed(self.runs))
+
+    @property
     def seconds(self) -> float:
         """Training seconds of a run, in the mean."""
         return sum(run.train_seconds for run in self.runs) / len(self.runs)
@@ -206,7 +211,16 @@ def choice(key: str, value: Any) -> str:
     return f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {written(value)}"
 
 
+def _one_of_each_seed(runs: Iterable[Run]) -> list[Run]:
+    """A run of each seed, one that completed if there is one; of scripts, all of them."""
+    completed_last = sorted(runs, key=lambda run: run.state == "completed")
+    return list(
+        {run.path if run.seed is None else run.seed: run for run in completed_last}.values()
+    )
+
+
 def _estimate(runs: Iterable[Run], metric: Metric) -> Estimate | None:
+    runs = _one_of_each_seed(runs)
     measured = [(run, value) for run in runs if (value := metric.of(run)) is not None]
     completed = [pair for pair in measured if pair[0].state == "completed"] or measured
     if not completed:

@@ -30,7 +30,7 @@ def ranking_grid(standings: Sequence[Standing], metric: Metric) -> Grid:
             number(standing.place),
             word(configuration.title, remark),
             measured(metric, configuration.value),
-            number(len(configuration.runs)),
+            number(configuration.seeds),
             number(behind.value, _behind(metric, behind.value)) if behind else number(None),
             word(standing.verdict),
         ]
