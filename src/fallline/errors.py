@@ -63,6 +63,16 @@ def unknown_name(noun: str, word: str, known: Sequence[str], next: str | None = 
     return Fault(f"unknown {noun}", seen=word, allowed=", ".join(known), next=hint)
 
 
+def said_of_file(error: Exception) -> str:
+    """What is wrong with a file that cannot be read; of YAML in one line, with the place."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(getattr(error, "strerror", None) or error)
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    words = ", ".join(str(part) for part in (context, problem) if part)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {words}"
+
+
 def _text(part: object) -> str | None:
     return None if part is None else str(part)
 

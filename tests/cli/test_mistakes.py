@@ -115,8 +115,9 @@ def test_a_config_file_that_cannot_be_read_says_why_in_words(
     assert "--set lr=VALUE" in refuse("train", "--set", "lr")
 
 
-def test_a_choice_of_views_that_is_none_gets_an_example(refuse: Refuse) -> None:
-    assert "for example off" in refuse("evaluate", "runs/r", "--tta", "nonsense")
+def test_a_choice_of_views_that_is_none_gets_an_example(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert "for example off" in refuse("evaluate", str(tmp_path), "--tta", "nonsense")
 
 
 def test_an_option_of_another_row_names_the_rows_that_have_it(refuse: Refuse) -> None:

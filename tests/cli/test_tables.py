@@ -52,6 +52,24 @@ def test_the_settings_show_what_a_plain_run_gets_and_every_short_name(show: Show
     assert "cross_entropy or squared_error" in line_of(printed, "train.loss")
 
 
+def test_a_narrow_terminal_breaks_no_word(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = show("list", "settings")
+    assert "augmentation" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_sweeps_and_comparisons_are_listed_among_the_runs(show: Show, tmp_path: Path) -> None:
+    for folder, mark, held in (("homework", "sweep.json", 2), ("seven", "plan.json", 1)):
+        for number in range(held):
+            (tmp_path / folder / f"trial-{number}").mkdir(parents=True)
+            (tmp_path / folder / f"trial-{number}" / "config.json").write_text("{}")
+        (tmp_path / folder / mark).write_text("{}")
+    printed = show("list", "runs", "--out", str(tmp_path))
+    assert "a sweep, 2 runs" in line_of(printed, "homework")
+    assert "a comparison, 1 run" in line_of(printed, "seven")
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [

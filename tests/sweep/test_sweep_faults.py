@@ -235,6 +235,13 @@ def test_a_file_that_is_no_sweep_file_is_refused_and_nothing_in_it_runs(
         read(path)
 
 
+def test_an_error_of_yaml_is_told_in_one_line_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text("method: grid\nparameters:\n  lr: {values: [0.1\n  epochs: 3\n")
+    with pytest.raises(ConfigError, match=r"seen: line 4, column 9: .*expected ',' or '\]'"):
+        read(path)
+
+
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     for name in ("bytes.yaml", "nowhere.yaml", "."):

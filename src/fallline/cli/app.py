@@ -14,6 +14,7 @@ from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
 from fallline.cli.sweep import sweep
+from fallline.records import RunFolder
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -107,6 +108,7 @@ def train(
 @app.command()
 def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
     """Go on with a run after any kind of stop."""
+    RunFolder.open(run)  # what is no run is told before torch is loaded, here and below
     from fallline.training.run import resume as go_on
 
     with _stoppable():
@@ -142,6 +144,7 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Score a trained classifier, on its own splits or other images."""
+    RunFolder.open(run)
     from fallline.cli.use import print_scores
 
     print_scores(run, data, tta, device or "auto")
@@ -155,6 +158,7 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Classify image files with what a run trained."""
+    RunFolder.open(run)
     from fallline.cli.use import print_predictions
 
     print_predictions(run, images, top, device or "auto")

@@ -14,7 +14,8 @@ from rich.text import Text
 from fallline.errors import RunError
 from fallline.records import RunFolder
 
-WIDE, ENDLESS = 160, 100_000  # characters
+NARROW, WIDE, ENDLESS = 110, 160, 100_000  # characters
+SPARE = ("takes", "plain run")  # columns that a narrow terminal does without
 Lines = Iterable[tuple[str, ...]]
 
 
@@ -38,18 +39,20 @@ def print_grid(columns: tuple[str, ...], lines: Lines, *, wrap: bool = True) -> 
     A column without any value is left out. A file or a pipe has no edge to wrap at, unless COLUMNS
     gives it one.
     """
-    rows = [tuple(line) for line in lines]
-    told = [at for at in range(len(columns)) if not rows or any(row[at] for row in rows)]
-    grid = Grid(box=None, pad_edge=False, header_style="bold")
-    for at in told:
-        grid.add_column(columns[at], no_wrap=at == 0, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(row[at]) for at in told))
     console = Console()
     if not wrap:
         console.width = ENDLESS
     elif not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDE
+    rows = [tuple(line) for line in lines]
+    told = [at for at in range(len(columns)) if not rows or any(row[at] for row in rows)]
+    if console.width < NARROW:
+        told = [at for at in told if columns[at] not in SPARE]
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for at in told:
+        grid.add_column(columns[at], no_wrap=at == 0, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(row[at]) for at in told))
     console.print(grid, soft_wrap=not wrap)
 
 
@@ -145,6 +148,7 @@ def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
             next="name it with --out, or train something first: fallline train --data digits",
         )
     lines = [_run_line(run) for run in RunFolder.all_in(folder)]
+    lines += [line for path in sorted(folder.glob("*/")) if (line := _search_line(path))]
     columns = ("run", "started", "data", "optimizer", "status", "val", "test", "steps")
     return columns, lines or [(f"no run in {folder}", *[""] * (len(columns) - 1))]
 
@@ -159,6 +163,16 @@ def _run_line(run: RunFolder) -> tuple[str, ...]:
     scores = (outcome.val_accuracy, outcome.test_accuracy)
     percent = ("" if score is None else f"{score:.2%}" for score in scores)
     return run.path.name, *facts, outcome.status, *percent, str(outcome.steps)
+
+
+def _search_line(path: Path) -> tuple[str, ...] | None:
+    """A sweep or a comparison among the runs; None for any other folder."""
+    kinds = {"sweep.json": "a sweep", "plan.json": "a comparison"}
+    kind = next((kind for name, kind in kinds.items() if (path / name).is_file()), None)
+    if kind is None:
+        return None
+    held = len(RunFolder.all_in(path))
+    return path.name, "", "", f"{kind}, {held} run{'s' * (held != 1)}", "", "", "", ""
 
 
 def _about(run: RunFolder) -> tuple[str, str, str]:

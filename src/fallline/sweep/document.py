@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from fallline.errors import ConfigError
+from fallline.errors import ConfigError, said_of_file
 
 _FLOAT = "tag:yaml.org,2002:float"
 _FLOAT_IN_YAML_1_1 = re.compile(
@@ -52,7 +52,7 @@ def read_document(path: Path) -> Document:
     except (OSError, YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"cannot read the sweep file {path}",
-            seen=str(getattr(error, "strerror", error) or error),
+            seen=said_of_file(error),
             allowed="a YAML file, as for `wandb sweep`",
             next="examples are in sweeps/, the format in docs/sweeps.md",
         ) from error

@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.data import fault_of
-from fallline.errors import ConfigError, FalllineError, Fault
+from fallline.errors import ConfigError, FalllineError, Fault, said_of_file
 from fallline.models.table import MODELS
 from fallline.optim.schedule import SCHEDULES, warmup_fault
 from fallline.optim.schema import held_by, options_schema
@@ -90,7 +90,7 @@ def read_layer(path: Path) -> Layer:
         seen, hint = error.strerror or str(error), f"check the path, as seen from {Path.cwd()}"
         raise _no_config(path, seen, hint) from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise _no_config(path, str(error), "mend it there") from error
+        raise _no_config(path, said_of_file(error), "mend it there") from error
     if not isinstance(values, dict):
         raise _no_config(path, f"a {type(values).__name__}", "write `optim: {lr: 0.1}`, say")
     return Layer(f"--config {path}", values)

@@ -170,7 +170,12 @@ def _refuse_ended(folder: RunFolder) -> None:
         raise RunError(
             f"there is nothing to go on with: the run {outcome.status}",
             seen=f"{folder.path}: {outcome.reason}",
-            next="start a new run (fallline train), with a lower lr if it diverged",
+            next="start a new run: fallline train"
+            + (
+                " --set lr=..., a lower one"
+                if outcome.status == "diverged"
+                else " --set epochs=..."
+            ),
         )
 
 
