@@ -136,6 +136,13 @@ def test_from_training_to_using_what_was_trained(
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(picture)
     assert run(monkeypatch, "predict", folder, str(picture), "--top", "2") == 0
     assert "%" in capsys.readouterr().out
+    (tmp_path / "more").mkdir()
+    picture.rename(tmp_path / "more" / "a.png")
+    Image.fromarray(np.ones((16, 16, 3), np.uint8)).save(tmp_path / "more" / "b.png")
+    assert run(monkeypatch, "predict", folder, str(tmp_path / "more")) == 0
+    printed = capsys.readouterr().out
+    assert [line.split()[0].endswith(".png") for line in printed.splitlines()[1:]] == [True, True]
+    assert run(monkeypatch, "predict", folder, str(tmp_path / "more"), "--top", "0") == 2
     (tmp_path / "text.png").write_text("no image")
     assert run(monkeypatch, "predict", folder, str(tmp_path / "text.png")) == 2
 

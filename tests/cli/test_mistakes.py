@@ -58,6 +58,7 @@ def test_an_option_that_takes_a_number_says_so(refuse: Refuse) -> None:
     said = refuse("train", "--seed", "three")
     assert "--seed does not take this value" in said
     assert "allowed: a whole number" in said
+    assert "allowed: a whole number from 1 up" in refuse("predict", "r", "x.png", "--top", "0")
 
 
 def test_a_table_that_is_none_is_answered_with_the_tables(refuse: Refuse) -> None:

@@ -153,8 +153,10 @@ def evaluate(
 @app.command()
 def predict(
     run: RunPath,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    top: Annotated[int, typer.Option(help="Classes to show for each image.")] = 3,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
+    ],
+    top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 3,
     device: Device = "auto",
 ) -> None:
     """Classify image files with what a run trained."""

@@ -58,9 +58,11 @@ def _bad_value(error: typer.BadParameter, ctx: Any) -> Fault:
     cause, param = error.__cause__, error.param
     if param is not None and isinstance(cause, ValidationError):
         found = cause.errors()[0]
+        what, seen = f"{param.opts[0]} does not take this value", repr(found["input"])
         if found["type"].startswith("int_"):
-            what, seen = f"{param.opts[0]} does not take this value", repr(found["input"])
             return Fault(what, seen, "a whole number", _help(ctx))
+        if found["type"] == "greater_than_equal":
+            return Fault(what, seen, f"a whole number from {found['ctx']['ge']} up", _help(ctx))
     if IS_NONE in error.message:
         word, *names = re.findall("'([^']*)'", error.message)
         return unknown_name("choice", word, names, next=_help(ctx))

@@ -56,7 +56,10 @@ def _refuse_changed(classifier: Classifier, images: ImageSet) -> None:
 
 
 def print_predictions(run: Path, images: list[Path], top: int, device: str) -> None:
-    """Prints the likeliest classes of each image."""
+    """Prints the likeliest classes of each image; of a folder, of every file in it."""
+    files = [file for path in images for file in _files(path)]
+    if not files:
+        raise DataError("there is nothing to classify", seen=", ".join(map(str, images)))
     lines = [
         (
             prediction.file,
@@ -67,7 +70,15 @@ def print_predictions(run: Path, images: list[Path], top: int, device: str) -> N
                 )
             ),
         )
-        for prediction in Classifier(run, device=device).predict(images)
+        for prediction in Classifier(run, device=device).predict(files)
     ]
     columns = ("image", *(f"{place}." for place in range(1, len(lines[0]))))
     print_grid(columns, lines, wrap=False)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
+    )
