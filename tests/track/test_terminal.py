@@ -17,7 +17,7 @@ from sample_run import log_all, outcome, records, start_of
 from fallline.records import Record
 from fallline.track import wording
 from fallline.track.lines import QuietTracker
-from fallline.track.terminal import clean, drawn_progress, settled
+from fallline.track.terminal import clean, drawn_progress, loading, settled
 
 HERE = Path(__file__).parent
 RUN = """
@@ -100,6 +100,19 @@ def test_an_ascii_only_log_takes_any_name(tmp_path: Path) -> None:
     done = run(out, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "still ('folder', 'lines')" in done.stderr
+
+
+def test_what_is_being_loaded_is_said_at_a_terminal_and_taken_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with loading("torch"):
+        pass
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with loading("torch"):
+        printed, told = capsys.readouterr()
+    assert (printed, told) == ("", "loading torch ...")
+    assert capsys.readouterr().err.strip("\r ") == ""
 
 
 def test_quiet_is_one_line(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
 from fallline.cli.sweep import sweep
 from fallline.records import RunFolder
+from fallline.track.terminal import loading
 
 if TYPE_CHECKING:
     from fallline.training.resolve import Layer
@@ -98,7 +99,8 @@ def train(
 
     layers = _layers(config, assign, data, seed, device)
     resolved = resolve([preset_layer(preset), *layers])
-    from fallline.training.run import begin  # only now: it loads torch
+    with loading("torch"):  # only now
+        from fallline.training.run import begin
     from fallline.training.session import Session
 
     with _stoppable():
@@ -109,7 +111,8 @@ def train(
 def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
     """Go on with a run after any kind of stop."""
     RunFolder.open(run)  # what is no run is told before torch is loaded, here and below
-    from fallline.training.run import resume as go_on
+    with loading("torch"):
+        from fallline.training.run import resume as go_on
 
     with _stoppable():
         _exit_by(go_on(run, show=_show(quiet, json)))
@@ -145,7 +148,8 @@ def evaluate(
 ) -> None:
     """Score a trained classifier, on its own splits or other images."""
     RunFolder.open(run)
-    from fallline.cli.use import print_scores
+    with loading("torch"):
+        from fallline.cli.use import print_scores
 
     print_scores(run, data, tta, device or "auto")
 
@@ -161,7 +165,8 @@ def predict(
 ) -> None:
     """Classify image files with what a run trained."""
     RunFolder.open(run)
-    from fallline.cli.use import print_predictions
+    with loading("torch"):
+        from fallline.cli.use import print_predictions
 
     print_predictions(run, images, top, device or "auto")
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Literal, TextIO
 
 Show = Literal["auto", "bar", "lines", "quiet", "json", "silent"]
@@ -49,6 +49,20 @@ def say(line: str) -> None:
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
         raise
+
+
+@contextlib.contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Says at a terminal what is being loaded, and takes that back when it is there."""
+    line = f"loading {what} ..."
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    with contextlib.suppress(OSError, ValueError):
+        _write(sys.stderr if shown else None, line)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            _write(sys.stderr if shown else None, f"\r{' ' * len(line)}\r")
 
 
 def drawn_progress(show: Show) -> Callable[[str, int, int], None]:
