@@ -126,7 +126,9 @@ class TrainConfig(Section):
         "worth, within 4 and 25",
     )
     max_steps: Count | None = Field(
-        None, examples=[1000], description="stop after this many steps; default: none"
+        None,
+        examples=[1000],
+        description="stop after this many steps, where the schedule ends too; default: none",
     )
     batch_size: Count | None = Field(
         None,
@@ -180,7 +182,7 @@ class TrackConfig(Section):
 class RunConfig(Section):
     """Everything that decides how a run goes. Equal configs on one CPU give equal weights."""
 
-    seed: int = Field(0, ge=0, description="initialization, data order and augmentation")
+    seed: int = Field(0, ge=0, lt=2**63, description="initialization, data order and augmentation")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     optim: OptimConfig = OptimConfig()

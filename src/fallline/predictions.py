@@ -65,5 +65,5 @@ class Predictions:
             with np.load(path, allow_pickle=False) as kept:
                 arrays = [kept[name] for name in ("rows", "labels", "predicted", "losses")]
                 return cls(str(kept["split"]), *arrays)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RunError(f"cannot read {path}", seen=str(error)) from error

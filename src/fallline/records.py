@@ -234,16 +234,22 @@ class RunFolder:
         return _read_object(self.trial)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole record; a last line that a kill cut short is passed over."""
+        """Every whole record; a last line that a kill cut short is passed over.
+
+        Raises RunError for any other line that is none.
+        """
         return list(self._whole_records())
 
     def _whole_records(self) -> Iterator[dict[str, Any]]:
         if self.metrics.is_file():
-            for line in self.metrics.read_text().splitlines():
+            *lines, last = self.metrics.read_bytes().split(b"\n")
+            for number, line in enumerate([*lines, last] if last else lines, 1):
                 try:
                     yield json.loads(line)
-                except json.JSONDecodeError:
-                    return
+                except ValueError as error:
+                    if line is last and line.startswith(b"{"):
+                        return
+                    raise _unreadable(self.metrics, f"line {number}: {error}") from error
 
     def cut_metrics(self, step: int) -> None:
         """Drops what a run resumed after `step` will write again.

@@ -52,6 +52,8 @@ def test_a_mistyped_command_is_answered_like_every_mistake(refuse: Refuse) -> No
     said = refuse("swep")
     assert "unknown command\n    seen: swep" in said
     assert "did you mean sweep?" in said
+    assert "seen: it's\n" in refuse("it's")
+    assert "seen: it's\n" in refuse("list", "it's")
 
 
 def test_an_option_that_takes_a_number_says_so(refuse: Refuse) -> None:

@@ -260,3 +260,46 @@ def test_nothing_is_unpacked_to_disk(pets: Path, own_cache: Path) -> None:
     load(str(path))
     assert not list(path.parent.rglob("*.png"))
     assert list(own_cache.rglob("*.images"))
+
+
+def test_a_damaged_header_within_a_tar_is_not_taken_for_its_end(pets: Path) -> None:
+    packed = pack(pets, pets.parent / "pets.tar")
+    with tarfile.open(packed) as tar:
+        inside = tar.getmembers()[3].offset
+    content = bytearray(packed.read_bytes())
+    content[inside + 2] ^= 1  # of its name, which its checksum covers
+    packed.write_bytes(content)
+    assert "a header is damaged" in refusal(packed)
+
+
+def test_several_tars_in_one_file_are_refused(pets: Path) -> None:
+    packed = pack(pets, pets.parent / "pets.tar")
+    packed.write_bytes(packed.read_bytes() * 2)
+    assert "more stands behind its end" in refusal(packed)
+
+
+def test_a_header_of_many_bytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        info = member("train/cat/1.png")
+        info.pax_headers = {"comment": "x" * (archives.LARGEST_HEADER + 1)}
+        tar.addfile(info)
+    assert "a header of 1,04" in refusal(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_by_a_method_that_python_unpacks_whole_is_refused(
+    tmp_path: Path, method: int
+) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", method) as target:
+        target.writestr("train/cat/1.png", bytes(2**20))
+    assert "packed by a method that is not read" in refusal(path)
+
+
+def test_a_zip_whose_name_is_not_the_utf8_it_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "name.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("train/c\u00e4t/1.png", b"")
+    path.write_bytes(path.read_bytes().replace("\u00e4".encode(), b"\xc3\xc3"))
+    assert "cannot be read" in refusal(path)

@@ -9,6 +9,8 @@ from image_files import paint
 from PIL import Image
 
 from fallline.data import ImageSet, load
+from fallline.data.folder import LINKED, FolderSource
+from fallline.data.layout import natural_key
 
 
 def pixel(found: ImageSet, row: int = 0) -> list[int]:
@@ -244,3 +246,45 @@ def test_equal_images_have_equal_fingerprints_wherever_they_lie(pets: Path) -> N
     assert load(str(moved)).fingerprint == before
     (moved / "train" / "cat" / "0.png").rename(moved / "train" / "dog" / "cat.png")
     assert load(str(moved)).fingerprint != before
+
+
+def test_a_split_that_is_a_link_to_another_is_that_split(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            paint(tmp_path / "pets" / split / name / "1.png")
+    (tmp_path / "pets" / "val").symlink_to("test")
+    (tmp_path / "pets" / "train" / "cat" / "up").symlink_to(tmp_path / "pets")
+    found = load(str(tmp_path / "pets"))
+    assert found.val is not None
+    assert found.test is not None
+    assert (len(found.train), len(found.val), len(found.test)) == (2, 2, 2)
+
+
+def test_nested_links_do_not_stand_for_billions_of_folders(tmp_path: Path) -> None:
+    for level in range(24):
+        here = tmp_path / "deep" / f"{level:02}"
+        here.mkdir(parents=True)
+        for name in ("a", "b"):
+            (here / name).symlink_to(tmp_path / "deep" / f"{level + 1:02}")
+    assert len(FolderSource(tmp_path / "deep").folders) < 24 * 2 * LINKED
+
+
+def test_a_class_may_be_called_by_thousands_of_digits() -> None:
+    names = ["2", "10", "9" * 5000, "1" * 20]
+    assert sorted(names, key=natural_key) == ["2", "10", "1" * 20, "9" * 5000]
+
+
+def test_exif_behind_the_pixels_turns_an_image_too(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for index in range(4):
+        path = tmp_path / "late" / ("cat", "dog")[index % 2] / f"{index}.png"
+        paint(path, (60 * index, 0, 0), (20, 12))
+        with Image.open(path) as image:
+            image.save(path, exif=exif)
+        content = path.read_bytes()
+        start = content.index(b"eXIf") - 4
+        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+        stop = content.index(b"IEND") - 4
+        path.write_bytes(content[:start] + content[end:stop] + content[start:end] + content[stop:])
+    assert load(str(tmp_path / "late")).shape == (3, 20, 12)

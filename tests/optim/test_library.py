@@ -22,6 +22,16 @@ needs_the_package = pytest.mark.skipif(
 
 
 @needs_the_package
+def test_a_rate_that_a_constructor_changes_is_changed_for_its_groups() -> None:
+    model, _ = network()
+    plain = build("grokfastadamw", model, lr=0.3, options={"normalize_lr": False})
+    divided = build("grokfastadamw", model, lr=0.3, options={"lamb": 2.0})
+    for optimizer, rate in ((plain, 0.3), (divided, 0.1)):
+        rates = {(group["lr"], group["initial_lr"]) for group in optimizer.param_groups}
+        assert rates == {(pytest.approx(rate), pytest.approx(rate))}
+
+
+@needs_the_package
 @pytest.mark.parametrize("name", library.NAMES)
 def test_every_one_steps_and_goes_on_from_a_file_bit_by_bit(name: str) -> None:
     model, loss = network()

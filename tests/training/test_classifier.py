@@ -49,6 +49,22 @@ def test_what_is_no_image_file_is_named_with_the_formats_and_what_to_do(
     assert "FOLDER/*.jpg" in said
 
 
+def test_older_weights_are_said_to_be_used(
+    classifier: Classifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"max_steps": 2, "train.threads": 1, "track.tensorboard": False}
+    run = train(
+        data="synthetic", settings=settings | {"train.checkpoint_seconds": 0}, out=tmp_path
+    )
+    *_, newest = sorted(run.folder.checkpoints.glob("step*.pt"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    capsys.readouterr()
+    Classifier(run.path)
+    assert "is damaged" in capsys.readouterr().err
+
+
 def test_files_are_decoded_and_classified_a_batch_at_a_time(
     classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fallline import Pruned, resume, train
-from fallline.errors import ConfigError, RunError
+from fallline.errors import ConfigError, DataError, RunError
 from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
 from fallline.training import checkpoint, conclude
@@ -267,7 +267,25 @@ def test_a_run_on_a_folder_of_images_is_used_and_gone_on_with_from_anywhere(
     run = train(data="photos", settings=settings, out=tmp_path, show="quiet", on_eval=prune)
     assert run.config.data.name == str(tmp_path / "here" / "photos")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").rename(tmp_path / "there")
+    with pytest.raises(DataError):
+        resume(run.path, show="quiet")
+    moved = resume(run.path, data="there/photos", show="quiet")
+    assert moved.outcome.status == "completed"
+
+
+def test_what_a_kill_left_half_written_is_removed_and_a_lost_start_is_said(
+    tmp_path: Path, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(data="synthetic", settings=tiny, out=tmp_path, show="quiet", on_eval=prune)
+    half = run.folder.checkpoints / ".step00000018-0123456789abcdef.pt.x7"
+    half.write_bytes(b"half")
+    for path in run.folder.checkpoints.glob("step*.pt"):
+        path.unlink()
+    capsys.readouterr()
     assert resume(run.path, show="quiet").outcome.status == "completed"
+    assert not half.exists()
+    assert "there is no checkpoint: the run begins anew" in capsys.readouterr().err
 
 
 # Configs
@@ -319,6 +337,8 @@ def test_a_setting_that_a_later_version_adds_does_not_end_older_runs(
     [
         ("optim", "lr", 0.5, True),
         ("track", "every", 7, False),
+        ("data", "name", "moved", False),
+        ("data", "holdout", 7, True),
         ("train", "checkpoint_seconds", 1, False),
     ],
 )

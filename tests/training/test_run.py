@@ -155,6 +155,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged_and_keeps_weights_fi
         resume(run.path)
 
 
+def test_an_optimizer_that_reads_its_rate_once_reads_the_whole_of_it(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    late = {"optimizer": "rprop", "lr": 1e-4, "warmup": 0.5, "max_steps": 4, "track.every": 1}
+    run = train(data="synthetic", settings=small | late, out=tmp_path, show="quiet")
+    rates = [record["lr"] for record in run.history if "lr" in record]
+    assert set(rates) == {1e-4}
+
+
 def test_validating_on_test_is_said_in_the_record(tmp_path: Path, small: dict[str, Any]) -> None:
     settings = small | {"data.validate_on": "test"}
     run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")

@@ -108,14 +108,21 @@ def train(
 
 
 @app.command()
-def resume(run: RunPath, quiet: Quiet = False, json: AsJson = False) -> None:
+def resume(
+    run: RunPath,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="Where its images are, if they were moved.")
+    ] = None,
+    quiet: Quiet = False,
+    json: AsJson = False,
+) -> None:
     """Go on with a run after any kind of stop."""
     RunFolder.open(run)  # what is no run is told before torch is loaded, here and below
     with loading("torch"):
         from fallline.training.run import resume as go_on
 
     with _stoppable():
-        _exit_by(go_on(run, show=_show(quiet, json)))
+        _exit_by(go_on(run, data=data, show=_show(quiet, json)))
 
 
 @app.command("list")
@@ -196,7 +203,7 @@ def board(
     path: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path(
         "runs"
     ),
-    port: Annotated[int, typer.Option(help="The port to try first.")] = 6006,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to try first.")] = 6006,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Optuna's dashboard on a sweep's folder instead.")

@@ -40,7 +40,7 @@ def _fault_of(error: Any) -> Fault | None:
         return _bad_value(error, ctx)
     said = str(getattr(error, "message", ""))
     if ctx is not None and said.startswith(NO_COMMAND):
-        word = said.removeprefix(NO_COMMAND).split("'")[1]
+        word = _quoted(said.partition(". Did you mean")[0])
         return unknown_name("command", word, ctx.command.list_commands(ctx))
     if ctx is not None and said.startswith(EXTRA):
         words = said.partition("(")[2].partition("(")[2].rstrip(")")
@@ -64,11 +64,17 @@ def _bad_value(error: typer.BadParameter, ctx: Any) -> Fault:
         if found["type"] == "greater_than_equal":
             return Fault(what, seen, f"a whole number from {found['ctx']['ge']} up", _help(ctx))
     if IS_NONE in error.message:
-        word, *names = re.findall("'([^']*)'", error.message)
-        return unknown_name("choice", word, names, next=_help(ctx))
+        before, _, after = error.message.partition(IS_NONE)
+        return unknown_name("choice", _quoted(before), re.findall("'([^']*)'", after), _help(ctx))
     said = error.format_message().replace("Value error, ", "").rstrip(".")
     what, _, choices = said.partition(CHOICES)
     return Fault(what, None, " ".join(choices.split()) or None, _help(ctx))
+
+
+def _quoted(text: str) -> str:
+    """What stands between the first quotation mark and the last one like it."""
+    found = re.search("(['\"])(.*)\\1", text)
+    return found[2] if found else text
 
 
 def _help(ctx: Any) -> str:

@@ -156,7 +156,7 @@ def _runs(folder: Path) -> tuple[tuple[str, ...], Lines]:
 def _run_line(run: RunFolder) -> tuple[str, ...]:
     try:
         facts, outcome = _about(run), run.read_outcome()
-    except (RunError, KeyError, TypeError, AttributeError):
+    except (RunError, KeyError, TypeError, ValueError, AttributeError):
         return run.path.name, "", "", "", "unreadable", "", "", ""
     if outcome is None:
         return run.path.name, *facts, "not ended", "", "", ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fallline.cli.tables import print_grid
 from fallline.data import ImageSet, load
+from fallline.data.layout import is_hidden
 from fallline.errors import ConfigError, DataError, unknown_name
 from fallline.track.terminal import drawn_progress, say
 from fallline.training.assemble import split
@@ -18,11 +19,12 @@ def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
     if tta not in VIEWS:
         raise ConfigError(unknown_name("choice of views", tta, tuple(VIEWS)))
     classifier = Classifier(run, device=device)
-    channels, height, _ = classifier.shape
+    channels, height, width = classifier.shape
+    side = height if height == width else None  # other shapes are a set's own
     settings = classifier.config.data
     images = load(
         data or settings.name,
-        image_size=settings.image_size if data is None else height,
+        image_size=settings.image_size if data is None else side,
         channels=settings.channels if data is None else channels,
         progress=drawn_progress("auto"),
     )
@@ -80,5 +82,7 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(
-        file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not is_hidden(file.relative_to(path).as_posix())
     )

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tarfile import InvalidHeaderError, ReadError  # type: ignore[attr-defined]  # not in its stubs
 from typing import IO, Any, cast
 
 from fallline.data.folder import Entry, Source
@@ -26,6 +27,14 @@ from fallline.errors import DataError
 RATIO = 200  # images hardly shrink in an archive; white bitmaps shrink 100 times
 ALWAYS_ALLOWED = 2**30  # bytes unpacked
 LARGEST_FILE = 256 * 2**20  # bytes
+LARGEST_HEADER = 2**20  # bytes, of a long name or of what pax says of a file
+_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 FLAGGED_UTF8 = 1 << 11  # PKWARE's APPNOTE, 4.4.4
 KINDS = ".zip .tar .tar.gz .tgz .tar.xz"
 
@@ -64,7 +73,8 @@ class TarSource:
         """The files in the order of the archive."""
         with _reading(self.path), self.path.open("rb") as packed:
             stream = _Guarded(_unpacked(packed), self.path)
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
+            plain = cast(IO[bytes], stream)
+            with tarfile.open(fileobj=plain, mode="r|", tarinfo=_Member) as tar:
                 for member in tar:
                     self.done = packed.tell()
                     name = self._checked(member)
@@ -77,7 +87,7 @@ class TarSource:
                         assert content is not None
                         yield Entry(name, content.read())
                     cast(Any, tar).members.clear()  # else it keeps every header
-            stream.finish()
+            stream.finish(tar.offset)
 
     def _checked(self, member: tarfile.TarInfo) -> str:
         if not (member.isreg() or member.isdir()):
@@ -88,6 +98,22 @@ class TarSource:
             raise _hostile(self.path, f"{member.name} is a file with holes")
         _check_size(self.path, member.name, member.size)
         return _checked_name(self.path, member.name)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is whole and small: tarfile takes a damaged one for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> _Member:
+        try:
+            return super().fromtarfile(tarfile)
+        except InvalidHeaderError as error:
+            raise ReadError(f"a header is damaged: {error}") from error
+
+    def _proc_member(self, tarfile: tarfile.TarFile) -> Any:
+        if self.type in _HEADERS and self.size > LARGEST_HEADER:
+            raise ReadError(f"a header of {self.size:,} bytes")
+        return cast(Any, super())._proc_member(tarfile)
 
 
 class ZipSource:
@@ -112,6 +138,13 @@ class ZipSource:
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _hostile(self.path, f"{member.filename} is a link or a device")
         _check_size(self.path, member.filename, member.file_size)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(  # Python unpacks others whole, whatever size they claim
+                "a file in the archive is packed by a method that is not read",
+                seen=f"{self.path}: {member.filename} (method {member.compress_type})",
+                allowed="stored or deflated files, as zip makes them by default",
+                next="unpack it, and pack it anew or give the folder",
+            )
         name = _checked_name(self.path, _utf8_name(member))
         if name == "" or is_hidden(name):
             return
@@ -150,22 +183,26 @@ class _Guarded:
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._stream, self._path = stream, path
         self._left = self._allowed = _allowed(path)
-        self._last = b""
+        self._position = self._filled = 0  # bytes read; up to where they are not all zero
 
     def read(self, count: int) -> bytes:
         content = self._stream.read(count)
         self._left -= len(content)
         if self._left < 0:
             raise _bomb(self._path, self._allowed)
-        self._last = (self._last + content)[-tarfile.BLOCKSIZE :]
+        if filled := content.rstrip(b"\0"):
+            self._filled = self._position + len(filled)
+        self._position += len(content)
         return content
 
-    def finish(self) -> None:
-        """Reads to the end: checksums stand there, and every tar ends in a block of zeros."""
+    def finish(self, end: int) -> None:
+        """Reads to the end: checksums stand there, and from `end` on a tar is zeros alone."""
         while self.read(2**20):
             pass
-        if self._last.strip(b"\0"):
+        if self._position - self._filled < tarfile.BLOCKSIZE:
             raise EOFError("its end is missing")
+        if self._filled > end:
+            raise EOFError("more stands behind its end: it is damaged, or several in one")
 
 
 def _unpacked(packed: IO[bytes]) -> IO[bytes]:
@@ -190,6 +227,7 @@ def _reading(path: Path) -> Iterator[None]:
         lzma.LZMAError,
         NotImplementedError,  # a zip method that Python does not know
         RuntimeError,  # a zip that wants a password
+        UnicodeError,  # a name that is not the UTF-8 it says it is
     ) as error:
         raise DataError(
             "the archive cannot be read: cut short, damaged or not permitted",

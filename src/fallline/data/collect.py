@@ -7,7 +7,7 @@ refutes it, they are read once more. So no archive has to be read just to look a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -38,6 +38,7 @@ FILES_AT_ONCE = 64
 BYTES_AT_ONCE = 16 * 2**20
 BAD_ALLOWED = 0.01  # of the files in class folders
 NAMED = 10  # files in a message
+SHOWING = 2**16  # bytes
 _CIFAR10 = (
     "airplane",
     "automobile",
@@ -106,8 +107,8 @@ def _read(
         chunks = _chunks(source.files(skip))
         held: list[list[Entry]] = []
         while plan is None and (entries := next(chunks, None)):
-            held.append(entries)
             plan = guess([entry.content for entry in entries], wish)
+            held.append(entries if plan else [_beginning(entry) for entry in entries])
         read = _Pass(plan or fixed(wish))
         try:
             for _ in _decode(chain(held, chunks), read, pixels):
@@ -116,6 +117,12 @@ def _read(
             plan = refuted.better
         else:
             return read
+
+
+def _beginning(entry: Entry) -> Entry:
+    """A file that is no image with as much of it as shows why: the rest is not held in memory."""
+    content = entry.content
+    return replace(entry, content=content[:SHOWING]) if isinstance(content, bytes) else entry
 
 
 def _chunks(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

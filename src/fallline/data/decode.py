@@ -119,7 +119,7 @@ def fixed(wish: Wish) -> Plan:
 
 def _plan_for(image: Image.Image, wish: Wish) -> Plan:
     grey = image.mode in _GREY_MODES
-    size, as_it_is = _upright_size(image), True
+    size, as_it_is = _upright(image, image.size), True
     if wish.image_size is not None:
         size, as_it_is = (wish.image_size, wish.image_size), False
     elif min(size) < SMALLEST or max(size) > LARGEST:
@@ -214,12 +214,12 @@ def _instead_of_an_image(file: File) -> str:
 
 def _decode_into(target: Pixels, image: Image.Image, plan: Plan) -> bool:
     """Puts an image into `target`, uint8 (H, W, C); says whether it had transparent pixels."""
-    size, mode = _upright_size(image), image.mode
+    size, mode = image.size, image.mode
     if not plan.same_size:
         side = 2 * max(plan.size)  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
-        image.draft("L" if plan.channels == 1 else "RGB", (side, side))
-    image.load()
-    _refute(plan, size, mode)
+        image.draft("RGB", (side, side))
+    image.load()  # after it EXIF is known, which may stand behind the pixels
+    _refute(plan, _upright(image, size), mode)
     if "exif" in image.info:
         image = ImageOps.exif_transpose(image)
     image, see_through = _opaque(_eight_bit(image))
@@ -237,10 +237,10 @@ def _refute(plan: Plan, size: tuple[int, int], mode: str) -> None:
         raise Refuted(better)
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """(H, W) once the image is turned as the camera noted."""
+def _upright(image: Image.Image, size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) of a size (W, H) once the image is turned as the camera noted."""
     turned = "exif" in image.info and image.getexif().get(_ORIENTATION) in _SIDEWAYS
-    return image.size if turned else (image.height, image.width)
+    return size if turned else (size[1], size[0])
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,18 @@ class FolderSource:
                 yield Entry(name, self.path / name)
 
 
+_Place = tuple[int, int]
+LINKED = 16
+"""How often a folder is read that links lead to; a few nested links could stand for billions."""
+
+
 def _walk(root: Path, folders: set[str]) -> Iterator[tuple[str, str]]:
     """(path, size and time) of every file below; puts the folders it passes into `folders`."""
-    waiting, passed = [""], set()
+    top = root.stat()
+    waiting = [("", frozenset({(top.st_dev, top.st_ino)}))]
+    passed: Counter[_Place] = Counter()
     while waiting:
-        prefix = waiting.pop()
+        prefix, above = waiting.pop()
         try:
             with os.scandir(root / prefix) as entries:
                 found = [(entry, _stat(entry)) for entry in entries]
@@ -93,10 +101,12 @@ def _walk(root: Path, folders: set[str]) -> Iterator[tuple[str, str]]:
                 continue
             if facts is None or not stat.S_ISDIR(facts.st_mode):
                 yield name, f"{facts.st_size} {facts.st_mtime_ns}" if facts else "no file"
-            elif (facts.st_dev, facts.st_ino) not in passed:  # a link may lead back up
-                passed.add((facts.st_dev, facts.st_ino))
+                continue
+            here = (facts.st_dev, facts.st_ino)
+            passed[here] += 1
+            if here not in above and passed[here] <= LINKED:  # a link may lead back up
                 folders.add(name)
-                waiting.append(name + "/")
+                waiting.append((name + "/", above | {here}))
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ LAYOUTS = (
     "with two or more classes"
 )
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
+COUNTED = 18  # digits of a number in a name
 _STRAY = -1
 
 Path = tuple[str, ...]
@@ -95,10 +97,15 @@ def arrange(names: Sequence[str], folders: Iterable[str], source: str) -> Layout
     )
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
+def natural_key(name: str) -> tuple[list[Any], str]:
     """Sorts "class 2" before "class 10"."""
     pieces = re.split(r"(\d+)", name.casefold())
-    return [int(piece) if piece.isdecimal() else piece for piece in pieces], name
+    return [_number(piece) if piece.isdecimal() else piece for piece in pieces], name
+
+
+def _number(digits: str) -> tuple[int, int, str]:
+    """Sorts digits by their number; Python refuses to count some thousands of them."""
+    return (1, len(digits), digits) if len(digits) > COUNTED else (0, int(digits), "")
 
 
 def _parts(name: str) -> Path:

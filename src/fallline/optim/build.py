@@ -80,7 +80,8 @@ def _single(
 ) -> torch.optim.Optimizer:
     values = dict(values)
     lr = values.pop("lr")
-    groups = groups_of(lr=lr, weight_decay=values.pop("weight_decay", None), roles=roles)
+    decay = values.pop("weight_decay", None)
+    groups = groups_of(lr=lr, weight_decay=decay, roles=roles)
     if not groups:
         raise ConfigError(
             f"{row.name} finds no parameters in this model",
@@ -93,8 +94,17 @@ def _single(
     if row.one_group:
         groups = [_one_group(row, groups, lr)]
     kernel = _kernel(row, groups[0]["params"][0].device.type)
-    optimizer: torch.optim.Optimizer = eager(load(row.target))(groups, **values, **kernel)
+    told = {"lr": lr} | ({} if decay is None else {"weight_decay": decay})  # some use these alone
+    optimizer: torch.optim.Optimizer = eager(load(row.target))(groups, **told, **values, **kernel)
+    _follow(optimizer, optimizer.defaults.get("lr", lr) / lr)
     return optimizer
+
+
+def _follow(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Rates of groups by the factor that a constructor takes its own rate by."""
+    for group in optimizer.param_groups if factor != 1 else ():
+        group["lr"] *= factor
+        group["initial_lr"] *= factor
 
 
 def _spare_undecayed(row: Optimizer, groups: list[Group], values: Values) -> None:

@@ -25,7 +25,7 @@ from fallline.space import LogUniform, Space
 
 _NAMES = """
 accsgd adabelief adabound adagc adago adai adalite adamc adamg adamod adams adamwsn adan
-adanorm adapnm adasmooth adatam ademamix adopt aggmo aida alice amos ano apollo apollodqn
+adanorm adapnm adasmooth adatam ademamix adopt aggmo aida alice amos ano apollo
 avagrad bcos came dadaptadagrad dadaptadam dadaptadan dadaptlion dadaptsgd dash diffgrad
 dualadam emofact emolynx emonavi exadam fadam fira flashadamw focus ftrl galore grams gravity
 grokfastadamw kate lamb laprop lars lion madgrad mars msvag muonclip normuon novograd padam
@@ -50,6 +50,7 @@ LEFT_OUT = {
     "adamuon": _NEEDS_VIEW,
     "adashift": _NO_RESUME,
     "alig": "it sets its rate from the loss and takes none",
+    "apollodqn": "its first 500 steps follow no schedule",
     "bsam": _SAM_IS_OURS,
     "conda": _NO_RESUME,
     "demo": "it is for distributed training",

@@ -37,6 +37,7 @@ class Optimizer:
         decays: the options that shrink weights; they are 0 for norms and biases.
         fused_on: device types where torch has a fused kernel; elsewhere `foreach` is used.
         foreach: has the argument `foreach`.
+        scheduled: follows the rate of its groups; else it reads it once, at its first step.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Optimizer:
     decays: tuple[str, ...] = ("weight_decay",)
     fused_on: tuple[str, ...] = ()
     foreach: bool = True
+    scheduled: bool = True
 
     @property
     def inner(self) -> str | None:

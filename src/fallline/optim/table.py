@@ -119,6 +119,7 @@ OPTIMIZERS = Table(
             "Riedmiller and Braun 1993, https://doi.org/10.1109/ICNN.1993.298623",
             {"lr": LogUniform(1e-5, 1e-2)},
             decays=(),
+            scheduled=False,
         ),
         Optimizer(
             "adafactor",

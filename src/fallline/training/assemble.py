@@ -176,7 +176,9 @@ def split(config: RunConfig, images: ImageSet) -> Splits:
             )
         return Splits(images.train, images.test, None, "validated on the test split")
     if images.val is not None:
-        return Splits(images.train, images.val, images.test, "validated on the set's val split")
+        unused = "" if data.holdout is None else " (data.holdout is for sets without one)"
+        words = f"validated on the set's val split{unused}"
+        return Splits(images.train, images.val, images.test, words)
     train, val = hold_out(images.train, data.holdout, data.split_seed)
     words = f"validated on {len(val):,} images held out of the training split"
     return Splits(train, val, images.test, words)
@@ -194,7 +196,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     torch.backends.cudnn.benchmark = device.type == "cuda"  # the shapes are the same each step
     feeds = _feeds(config, images, splits, device)
     model = build_model(config, images.shape, len(images.classes))
-    _refuse_single_images(model, feeds.train.batch_size, train.hardest)
+    _refuse_single_images(model, feeds.train.batch_size, train.hardest, len(splits.train))
     model = model.to(device, memory_format=torch.channels_last)
     loss = LOSSES[train.loss].value
     image_loss = partial(loss, smoothing=0.0, reduction="none")
@@ -243,15 +245,15 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     )
 
 
-def _refuse_single_images(model: nn.Module, batch_size: int, share: float) -> None:
+def _refuse_single_images(model: nn.Module, batch_size: int, share: float, images: int) -> None:
     """BatchNorm has no deviation of one image. Raises ConfigError where a step would see one."""
-    kept = max(1, round(share * batch_size))
+    kept, size = max(1, round(share * batch_size)), ceil(2 / share)
     if kept == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
         raise ConfigError(
             "a step on one image is too small for this model: it has BatchNorm",
             seen=f"batches of {batch_size}" + (f", {share:g} of them kept" if share < 1 else ""),
             allowed="2 images or more",
-            next=f"--set train.batch_size={max(16, ceil(2 / share))}",
+            next=f"--set train.batch_size={size}" if size <= images else "--set train.hardest=1",
         )
 
 
@@ -298,6 +300,8 @@ def _optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _lr_factor(config: RunConfig, total_steps: int) -> Callable[[int], float]:
+    if not optimizer_row(config.optim.name).scheduled:
+        return lambda step: 1.0
     shape = config.schedule.model_dump()
     return partial(factor, shape.pop("name"), total_steps=total_steps, **shape)
 

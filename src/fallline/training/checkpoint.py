@@ -82,6 +82,12 @@ def drop_after(folder: Path, step: int, keep: Path | None = None) -> None:
             path.unlink()
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Removes what a kill left half written; nobody else may be writing there."""
+    for path in folder.glob(".step*.pt.*"):
+        path.unlink(missing_ok=True)
+
+
 def _read(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     if _digest(content) != path.stem.partition("-")[2]:

@@ -16,6 +16,7 @@ from fallline.data.batches import Batches, Normalize
 from fallline.data.decode import ACCEPTED, Plan, decode
 from fallline.errors import DataError
 from fallline.records import RunFolder
+from fallline.track.terminal import tell
 from fallline.training import checkpoint
 from fallline.training.assemble import build_model
 from fallline.training.device import pick_device
@@ -89,6 +90,7 @@ class Classifier:
                     f"the image set has other {what} than the run",
                     seen=", ".join(map(str, seen[:10])),
                     allowed=", ".join(map(str, wanted[:10])),
+                    next="name images like those the run was trained on: --data PATH",
                 )
         batches = Batches(
             split,
@@ -104,7 +106,10 @@ class Classifier:
         return evaluate(self.model, batches.epoch(0), loss, autocast=plain, tta=tta)
 
     def _load(self, folder: RunFolder) -> nn.Module:
-        state = checkpoint.load_latest(folder.checkpoints).state
+        loaded = checkpoint.load_latest(folder.checkpoints)
+        for line in loaded.damaged:
+            tell(line)
+        state = loaded.state
         model: nn.Module = build_model(self.config, self.shape, len(self.classes))
         model.load_state_dict(judged_weights(state))
         return model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]

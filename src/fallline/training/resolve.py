@@ -89,7 +89,7 @@ def read_layer(path: Path) -> Layer:
     except OSError as error:
         seen, hint = error.strerror or str(error), f"check the path, as seen from {Path.cwd()}"
         raise _no_config(path, seen, hint) from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise _no_config(path, said_of_file(error), "mend it there") from error
     if not isinstance(values, dict):
         raise _no_config(path, f"a {type(values).__name__}", "write `optim: {lr: 0.1}`, say")

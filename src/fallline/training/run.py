@@ -6,13 +6,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fallline.config import RunConfig
-from fallline.errors import Pruned, RunError, Status, Stop
+from fallline.errors import DeviceError, Pruned, RunError, Status, Stop
 from fallline.machine import usable_cores
 from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
@@ -138,17 +138,24 @@ def begin_or_resume(
         return _start(resolved, folder, trial, session)
 
 
-def resume(path: str | Path, *, show: Show = "auto", on_eval: OnEval | None = None) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    show: Show = "auto",
+    on_eval: OnEval | None = None,
+) -> Run:
     """Goes on with a run after any kind of stop, from its last whole checkpoint.
 
     On a CPU with the same number of threads it ends with the weights and measurements of a run
-    that was never stopped, bit for bit. `on_eval` is told the epochs evaluated before the stop
-    first. Raises RunError for a run that is complete or diverged, and what `train` raises.
+    that was never stopped, bit for bit. `data` is where its images lie now, if they were moved.
+    `on_eval` is told the epochs evaluated before the stop first. Raises RunError for a run that is
+    complete or diverged, and what `train` raises.
     """
     folder = RunFolder.open(path)
     with claimed(folder):
         _refuse_ended(folder)
-        return _go_on(folder, Session(show, on_eval))
+        return _go_on(folder, Session(show, on_eval), data)
 
 
 def _default_name(config: RunConfig) -> str:
@@ -197,11 +204,17 @@ def _start(
     return _carry_out(job, progress, folder, environment, session)
 
 
-def _go_on(folder: RunFolder, session: Session) -> Run:
+def _go_on(folder: RunFolder, session: Session, data: str | Path | None = None) -> Run:
     config = read_config(folder)
-    images = session.images or load_images(config.data, drawn_progress(session.show))
+    moved = config.data if data is None else config.data.model_copy(update={"name": str(data)})
+    images = session.images or load_images(moved, drawn_progress(session.show))
+    checkpoint.drop_unfinished(folder.checkpoints)
     state = _last_state(folder)
-    job = assemble(config, images, split(config, images), fresh=state is None)
+    try:
+        job = assemble(config, images, split(config, images), fresh=state is None)
+    except DeviceError as error:
+        hint = "a run goes on where such a device is; or train it anew with another"
+        raise DeviceError([replace(fault, next=hint) for fault in error.faults]) from None
     progress = Progress(job.device, job.calibration_seconds)
     if state is not None:
         restore(job, progress, state, config_digest(folder))
@@ -222,6 +235,8 @@ def _tell_of_fewer_threads(before: int) -> None:
 def _last_state(folder: RunFolder) -> dict[str, Any] | None:
     """The last checkpoint's state; None where the run was stopped before its first."""
     if not checkpoint.list_checkpoints(folder.checkpoints):
+        if folder.read_metrics():
+            tell("there is no checkpoint: the run begins anew, with the same settings")
         return None
     loaded = checkpoint.load_latest(folder.checkpoints)
     for line in loaded.damaged:

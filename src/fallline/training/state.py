@@ -79,7 +79,8 @@ def config_digest(folder: RunFolder) -> str:
     """
     config = folder.read_config()
     train = {k: v for k, v in config.get("train", {}).items() if k not in _BESIDE_THE_WEIGHTS}
-    bearing = {k: v for k, v in config.items() if k != "track"} | {"train": train}
+    data = {k: v for k, v in config.get("data", {}).items() if k != "name"}  # images may move
+    bearing = {k: v for k, v in config.items() if k != "track"} | {"train": train, "data": data}
     return hashlib.sha256(json.dumps(bearing, sort_keys=True).encode()).hexdigest()
 
 
