@@ -264,6 +264,16 @@ def test_a_dry_run_is_one_object_with_the_estimate_for_programs(
     assert told["estimate"]["seconds"] > 0
 
 
+def test_batches_larger_than_the_set_are_mentioned(
+    small: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"values": [64, 2000, 4000]}
+    file = {**small, "parameters": {**small["parameters"], "batch_size": sizes}}
+    rehearse(file, data="digits", settings={"train.threads": 1}, on=Here(), show="json")
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert "batch_size 2000, 4000: a step takes all 1,294 training images, no more" in notes
+
+
 @pytest.mark.parametrize("refused", ["storage", "place"])
 def test_what_is_refused_leaves_no_folder(
     small: dict[str, Any], tmp_path: Path, refused: str

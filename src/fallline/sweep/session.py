@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fallline.config import DataConfig
+from fallline.data import ImageSet, hold_out
 from fallline.errors import ConfigError
+from fallline.space import Constant
 from fallline.sweep.backend import Place
 from fallline.sweep.boards import BOARDS, Board
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
 from fallline.sweep.definition import SweepFile
-from fallline.sweep.extension import FOR_TRIALS
+from fallline.sweep.extension import FOR_TRIALS, stated_values
 from fallline.sweep.file import read
 from fallline.sweep.folder import (
     Source,
@@ -117,7 +121,24 @@ def prepare(
     if found.config.data.name != wanted.config.data.name:
         instead = Layer(found.origins["data.name"], {"data.name": found.config.data.name})
         file = _read(source, [*layers, instead], seed)
-    return file, images.fingerprint
+    note = _on_batches(file, found.config.data, images)
+    return replace(file, notes=(*file.notes, *note)), images.fingerprint
+
+
+def _on_batches(file: SweepFile, data: DataConfig, images: ImageSet) -> tuple[str, ...]:
+    """Whether batches are larger than the set, and so no different from each other."""
+    sizes = stated_values(file.space.get("train.batch_size", Constant(None)))
+    if any(key.startswith("data.") for key in file.space):
+        return ()
+    is_held_out = data.validate_on == "val" and images.val is None
+    train = (
+        hold_out(images.train, data.holdout, data.split_seed)[0] if is_held_out else images.train
+    )
+    above = [size for size in sizes if isinstance(size, int) and size > len(train)]
+    if not above:
+        return ()
+    named = ", ".join(map(str, above))
+    return (f"batch_size {named}: a step takes all {len(train):,} training images, no more",)
 
 
 def _check_script(script: Script, layers: list[Layer], source: Source) -> None:
