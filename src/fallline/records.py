@@ -247,7 +247,7 @@ class RunFolder:
                 try:
                     yield json.loads(line)
                 except ValueError as error:
-                    if line is last and line.startswith(b"{"):
+                    if line is last and (lines or line.startswith(b"{")):
                         return
                     raise _unreadable(self.metrics, f"line {number}: {error}") from error
 

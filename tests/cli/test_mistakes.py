@@ -60,6 +60,7 @@ def test_an_option_that_takes_a_number_says_so(refuse: Refuse) -> None:
     said = refuse("train", "--seed", "three")
     assert "--seed does not take this value" in said
     assert "allowed: a whole number" in said
+    assert "a whole number up to 65535" in refuse("board", "runs", "--port", "70000")
     assert "allowed: a whole number from 1 up" in refuse("predict", "r", "x.png", "--top", "0")
 
 

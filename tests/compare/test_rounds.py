@@ -6,6 +6,7 @@ import random
 from statistics import fmean
 
 from fallline.compare.rounds import contenders, in_order, rounds
+from fallline.sweep.results import Trial, ranked
 
 
 def test_with_one_seed_the_best_third_go_on() -> None:
@@ -43,6 +44,20 @@ def test_who_was_let_into_more_rounds_is_ahead_whatever_the_lucky_seed_of_anothe
     for trial, second in ((0, 0.5), (1, 0.6)):  # trial 2 was let in as well, and its seed failed
         values[trial][1] = second
     assert rounds(values, maximize=True) == {0: 2, 1: 2, 2: 2, 3: 1, 4: 1}
-    assert in_order(values, maximize=True) == [1, 2, 0, 4, 3]
+    assert in_order(values, rounds(values, maximize=True), maximize=True) == [1, 2, 0, 4, 3]
     negative = {n: {s: -v for s, v in by_seed.items()} for n, by_seed in values.items()}
-    assert in_order(negative, maximize=False) == [1, 2, 0, 4, 3]
+    assert in_order(negative, rounds(negative, maximize=False), maximize=False) == [1, 2, 0, 4, 3]
+
+
+def test_who_diverged_with_a_later_seed_was_in_the_race() -> None:
+    """Else another would be taken for the third that was let in."""
+    values = {0: {0: 0.9, 1: 0.9}, 1: {0: 0.8}, 2: {0: 0.7, 1: 0.7}, 3: {0: 0.6}}
+    let_in = rounds(values, maximize=True)
+    left = {trial: by_seed for trial, by_seed in values.items() if trial != 1}
+    assert let_in[3] == 1
+    assert in_order(left, let_in, maximize=True) == [0, 2, 3]
+    trials = tuple(
+        Trial(number, {}, "diverged" if number == 1 else "completed", values=by_seed)
+        for number, by_seed in values.items()
+    )
+    assert [trial.number for trial in ranked(trials, "maximize")] == [0, 2, 3]

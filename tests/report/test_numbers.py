@@ -272,6 +272,14 @@ def test_a_seed_that_was_interrupted_costs_its_trial_no_place() -> None:
     assert (order[0].value.value, order[0].value.n) == (0.84, 1)
 
 
+def test_a_trial_that_diverged_with_any_seed_does_not_win() -> None:
+    runs = [*seeded(0, (0.9, 0.9)), *seeded(1, (0.8, 0.8)), *seeded(2, (0.7,))]
+    runs[1] = replace(runs[1], state="diverged")
+    order = ranking(runs, ACCURACY)
+    assert [c.runs[0].trial.number for c in order if c.runs[0].trial] == [1, 2, 0]
+    assert not order[-1].sound
+
+
 def test_the_same_seed_once_more_is_no_other_seed(digits_run: Path, tmp_path: Path) -> None:
     for name in ("one", "again"):
         copy(digits_run, tmp_path / name)

@@ -164,6 +164,8 @@ def test_where_it_is_typed_and_how_it_is_tracked_is_no_part_of_a_sweep(
     assert first != identity("photos", "label_smoothing=0.3")
     monkeypatch.chdir(tmp_path / "here")
     assert first == identity("../photos")
+    (tmp_path / "photos").rename(tmp_path / "here" / "photos")
+    assert first == identity("photos")
 
 
 def test_everything_under_fallline_is_typed() -> None:

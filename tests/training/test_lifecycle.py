@@ -20,7 +20,7 @@ from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
 from fallline.training import checkpoint, conclude
 from fallline.training.classifier import Classifier
-from fallline.training.resolve import Layer, Resolved, preset_layer, resolve
+from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
 from fallline.training.run import begin_or_resume
 from fallline.training.session import Session
 from fallline.training.signals import StopRequest, stop_on_signals
@@ -272,6 +272,27 @@ def test_a_run_on_a_folder_of_images_is_used_and_gone_on_with_from_anywhere(
         resume(run.path, show="quiet")
     moved = resume(run.path, data="there/photos", show="quiet")
     assert moved.outcome.status == "completed"
+    assert read_config(moved.folder).data.name == str(tmp_path / "there" / "photos")
+
+
+def test_a_run_without_a_checkpoint_goes_on_with_its_own_images_alone(
+    tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    run = train(data="synthetic", settings=tiny, out=tmp_path, show="quiet", on_eval=prune)
+    for path in run.folder.checkpoints.glob("step*.pt"):
+        path.unlink()
+    with pytest.raises(RunError, match="the image set is not what the run was started with"):
+        resume(run.path, data="digits", show="quiet")
+    assert run.folder.read_outcome() is not None
+
+
+def test_a_checkpoint_from_before_images_could_move_is_taken_up(
+    tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = partial(config_digest, with_name=True)
+    monkeypatch.setattr("fallline.training.watch.config_digest", before)
+    run = train(data="synthetic", settings=tiny, out=tmp_path, show="quiet", on_eval=prune)
+    assert resume(run.path, show="quiet").outcome.status == "completed"
 
 
 def test_what_a_kill_left_half_written_is_removed_and_a_lost_start_is_said(

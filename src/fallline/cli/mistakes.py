@@ -63,6 +63,8 @@ def _bad_value(error: typer.BadParameter, ctx: Any) -> Fault:
             return Fault(what, seen, "a whole number", _help(ctx))
         if found["type"] == "greater_than_equal":
             return Fault(what, seen, f"a whole number from {found['ctx']['ge']} up", _help(ctx))
+        if found["type"] == "less_than_equal":
+            return Fault(what, seen, f"a whole number up to {found['ctx']['le']}", _help(ctx))
     if IS_NONE in error.message:
         before, _, after = error.message.partition(IS_NONE)
         return unknown_name("choice", _quoted(before), re.findall("'([^']*)'", after), _help(ctx))

@@ -8,10 +8,12 @@ from fallline.cli.tables import print_grid
 from fallline.data import ImageSet, load
 from fallline.data.layout import is_hidden
 from fallline.errors import ConfigError, DataError, unknown_name
-from fallline.track.terminal import drawn_progress, say
+from fallline.track.terminal import drawn_progress, say, tell
 from fallline.training.assemble import split
 from fallline.training.classifier import Classifier
 from fallline.training.evaluate import VIEWS
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 
 
 def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
@@ -81,8 +83,14 @@ def print_predictions(run: Path, images: list[Path], top: int, device: str) -> N
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(
+    seen = [
         file
         for file in path.rglob("*")
         if file.is_file() and not is_hidden(file.relative_to(path).as_posix())
-    )
+    ]
+    images = [file for file in seen if file.suffix.lower() in ENDINGS]
+    if len(images) < len(seen):
+        tell(
+            f"{len(seen) - len(images)} files in {path} are no images by their names: passed over"
+        )
+    return sorted(images)

@@ -71,19 +71,29 @@ def rounds(values: Mapping[Key, Mapping[int, float]], *, maximize: bool) -> dict
     return let_in
 
 
-def in_order(values: Mapping[Key, Mapping[int, float]], *, maximize: bool) -> list[Key]:
+def in_order(
+    values: Mapping[Key, Mapping[int, float]], let_in: Mapping[Key, int], *, maximize: bool
+) -> list[Key]:
     """Trials by their values by seed, the best first: by rounds, then by mean.
 
     Where one lacks a seed that others in as many rounds have, what counts is how far it was from
     their mean on each seed: a lucky seed lifts all.
+
+    Args:
+        values: of the trials to sort.
+        let_in: what `rounds` found, among all that took part.
+        maximize: whether larger is better.
     """
-    let_in = rounds(values, maximize=maximize)
     sign = 1 if maximize else -1
+    seen: dict[tuple[int, int], list[float]] = {}  # by rounds and seed
+    for trial, by_seed in values.items():
+        for seed, value in by_seed.items():
+            seen.setdefault((let_in[trial], seed), []).append(value)
+    means = {place: fmean(found) for place, found in seen.items()}
 
     def ahead(trial: Key) -> float:
-        rivals = [values[other] for other in values if let_in[other] == let_in[trial]]
-        means = {s: fmean(rival[s] for rival in rivals if s in rival) for s in values[trial]}
-        return sign * fmean(value - means[s] for s, value in values[trial].items())
+        let = let_in[trial]
+        return sign * fmean(value - means[let, seed] for seed, value in values[trial].items())
 
     return sorted(values, key=lambda trial: (-let_in[trial], -ahead(trial)))
 

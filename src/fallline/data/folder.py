@@ -76,14 +76,14 @@ class FolderSource:
 
 _Place = tuple[int, int]
 LINKED = 16
-"""How often a folder is read that links lead to; a few nested links could stand for billions."""
+"""How many links may lead to a folder; a few that are nested could stand for billions."""
 
 
 def _walk(root: Path, folders: set[str]) -> Iterator[tuple[str, str]]:
     """(path, size and time) of every file below; puts the folders it passes into `folders`."""
     top = root.stat()
     waiting = [("", frozenset({(top.st_dev, top.st_ino)}))]
-    passed: Counter[_Place] = Counter()
+    links: Counter[_Place] = Counter()
     while waiting:
         prefix, above = waiting.pop()
         try:
@@ -103,8 +103,15 @@ def _walk(root: Path, folders: set[str]) -> Iterator[tuple[str, str]]:
                 yield name, f"{facts.st_size} {facts.st_mtime_ns}" if facts else "no file"
                 continue
             here = (facts.st_dev, facts.st_ino)
-            passed[here] += 1
-            if here not in above and passed[here] <= LINKED:  # a link may lead back up
+            links[here] += entry.is_symlink()
+            if links[here] > LINKED:
+                raise DataError(
+                    "too many links lead to one folder",
+                    seen=str(root / name),
+                    allowed=f"up to {LINKED}",
+                    next="leave out links, or copy what they lead to",
+                )
+            if here not in above:  # a link may lead back up
                 folders.add(name)
                 waiting.append((name + "/", above | {here}))
 

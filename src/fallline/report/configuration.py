@@ -124,11 +124,13 @@ def raced(configurations: Sequence[Configuration]) -> bool:
 
 def _by_rounds(found: Sequence[Configuration], metric: Metric) -> list[Configuration]:
     """The sound trials of a sweep in the order of its own result."""
-    values = {k: _by_seed(c.runs, metric) for k, c in enumerate(found) if c.sound}
-    values = {k: by_seed for k, by_seed in values.items() if by_seed}
+    by_seed = {k: _by_seed(c.runs, metric) for k, c in enumerate(found)}
+    raced = {k: values for k, values in by_seed.items() if values}
+    sound = {k: values for k, values in raced.items() if found[k].sound}
     maximize = metric.goal == "maximize"
-    let_in = rounds(values, maximize=maximize)
-    return [replace(found[k], rounds=let_in[k]) for k in in_order(values, maximize=maximize)]
+    let_in = rounds(raced, maximize=maximize)
+    order = in_order(sound, let_in, maximize=maximize)
+    return [replace(found[k], rounds=let_in[k]) for k in order]
 
 
 def _by_seed(runs: Sequence[Run], metric: Metric) -> dict[int, float]:

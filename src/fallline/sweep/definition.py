@@ -161,10 +161,9 @@ class SweepFile:
 
 
 def _deciding(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide what a training comes to, wherever the command is typed."""
+    """The settings that decide what a training comes to; images are known by a fingerprint too."""
     plain = config.model_dump(mode="json", exclude={"track": True, "train": set(NOT_DECIDING)})
-    place = Path(config.data.name)
-    plain["data"]["name"] = str(place.resolve()) if place.exists() else config.data.name
+    plain["data"]["name"] = Path(config.data.name).name
     return plain
 
 

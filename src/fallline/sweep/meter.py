@@ -81,7 +81,8 @@ class Meter:
         match news:
             case Began(task):
                 self._bank(task)  # another life: the one before held a device too
-                self._before["epochs"] -= self._before.pop(_lost(task), 0)
+                lost = self._before.pop(_lost(task), 0)
+                self._before["epochs"] -= 0 if task.program else lost  # a script begins anew
                 self._since[task.key] = time.monotonic()
             case Evaluated(task, record):
                 self._epochs[task.key] = record.epoch

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fallline.compare.estimate import Estimate, estimate
-from fallline.compare.rounds import in_order
+from fallline.compare.rounds import in_order, rounds
 
 TrialStatus = Literal[
     "running", "completed", "pruned", "diverged", "out of memory", "failed", "lost"
@@ -118,5 +118,8 @@ class Result:
 def ranked(trials: tuple[Trial, ...], goal: Literal["minimize", "maximize"]) -> list[Trial]:
     """Completed trials, the best first: those in more rounds of seeds won the race so far."""
     scored = {trial.number: trial for trial in trials if trial.score is not None}
-    values = {number: trial.values for number, trial in scored.items()}
-    return [scored[number] for number in in_order(values, maximize=goal == "maximize")]
+    maximize = goal == "maximize"
+    raced = {trial.number: trial.values for trial in trials if trial.values}
+    let_in = rounds(raced, maximize=maximize)  # who diverged with a later seed was in it too
+    values = {number: raced[number] for number in scored}
+    return [scored[number] for number in in_order(values, let_in, maximize=maximize)]

@@ -140,14 +140,14 @@ def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
     )
     data = config.data.model_copy(
         update={
-            "name": _from_anywhere(config.data.name),
+            "name": from_anywhere(config.data.name),
             "augment": _settled_augment(config, images),
         }
     )
     return config.model_copy(update={"data": data, "train": train})
 
 
-def _from_anywhere(name: str) -> str:
+def from_anywhere(name: str) -> str:
     """A row's name, or a path that means the same in another working directory."""
     return name if name in DATA else os.path.abspath(os.path.expanduser(name))
 

@@ -20,7 +20,7 @@ from fallline.track.fanout import open_trackers
 from fallline.track.terminal import Show, drawn_progress, tell
 from fallline.track.tracker import RunStart
 from fallline.training import checkpoint
-from fallline.training.assemble import Job, assemble, settle, split
+from fallline.training.assemble import Job, assemble, from_anywhere, settle, split
 from fallline.training.claim import claimed
 from fallline.training.conclude import Verdict, conclude
 from fallline.training.environment import describe, describe_again
@@ -30,7 +30,7 @@ from fallline.training.images import load_images, load_or_fall_back
 from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
 from fallline.training.session import Session
-from fallline.training.state import config_digest, restore
+from fallline.training.state import check_images, restore
 from fallline.training.threads import on_own_cores
 from fallline.training.watch import OnEval, Watch
 
@@ -206,8 +206,11 @@ def _start(
 
 def _go_on(folder: RunFolder, session: Session, data: str | Path | None = None) -> Run:
     config = read_config(folder)
-    moved = config.data if data is None else config.data.model_copy(update={"name": str(data)})
-    images = session.images or load_images(moved, drawn_progress(session.show))
+    if data is not None:
+        moved = config.data.model_copy(update={"name": from_anywhere(str(data))})
+        config = config.model_copy(update={"data": moved})
+    images = session.images or load_images(config.data, drawn_progress(session.show))
+    check_images(images.fingerprint, folder.read_environment()["data"]["fingerprint"])
     checkpoint.drop_unfinished(folder.checkpoints)
     state = _last_state(folder)
     try:
@@ -217,8 +220,11 @@ def _go_on(folder: RunFolder, session: Session, data: str | Path | None = None) 
         raise DeviceError([replace(fault, next=hint) for fault in error.faults]) from None
     progress = Progress(job.device, job.calibration_seconds)
     if state is not None:
-        restore(job, progress, state, config_digest(folder))
+        restore(job, progress, state, folder)
     checkpoint.drop_after(folder.checkpoints, progress.step + 1)
+    if data is not None:
+        plain = folder.read_config()
+        _write(folder.config, plain | {"data": plain["data"] | {"name": config.data.name}})
     if job.device.type == "cpu":
         _tell_of_fewer_threads(config.train.threads)
     environment = describe_again(job, folder.read_environment())
@@ -256,7 +262,6 @@ def _carry_out(
     session: Session,
 ) -> Run:
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
-    folder.outcome.unlink(missing_ok=True)
     start = RunStart(
         folder,
         job.config.model_dump(mode="json"),
@@ -270,6 +275,7 @@ def _carry_out(
     reason, verdict = "reached its last step", None
     with session.stop_request() as stopping:
         trackers = open_trackers(start, show=session.show)
+        folder.outcome.unlink(missing_ok=True)
         watch = Watch(job, progress, folder, trackers, stopping, session.on_eval)
         try:
             watch.recall(start.past)

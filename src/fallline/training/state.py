@@ -43,7 +43,7 @@ def judged_weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {**state["model"], **averaged}
 
 
-def restore(job: Job, progress: Progress, state: dict[str, Any], digest: str) -> None:
+def restore(job: Job, progress: Progress, state: dict[str, Any], folder: RunFolder) -> None:
     """Puts a job where a checkpoint's state left it. Raises CheckpointError if it is another's."""
     if state.get("format") != FORMAT:
         raise CheckpointError(
@@ -51,17 +51,10 @@ def restore(job: Job, progress: Progress, state: dict[str, Any], digest: str) ->
             seen=f"format {state.get('format')}, not {FORMAT}",
             next="go on with the version in environment.json, or start a new run",
         )
-    for what, here in (
-        ("config", digest),
-        ("fingerprint", job.images.fingerprint),
-    ):
-        if state[what] != here:
-            noun = {"config": "config.json", "fingerprint": "the image set"}[what]
-            raise CheckpointError(
-                f"{noun} is not what the run was started with",
-                seen=f"{here[:12]}, not {state[what][:12]}",
-                next=f"bring {noun} back as it was, or start a new run",
-            )
+    digest = config_digest(folder)
+    if state["config"] not in (digest, config_digest(folder, with_name=True)):
+        raise _another("config.json", digest, state["config"])
+    check_images(job.images.fingerprint, state["fingerprint"])
     job.model.load_state_dict(state["model"])
     job.optimizer.load_state_dict(state["optimizer"])
     if job.ema:
@@ -72,14 +65,29 @@ def restore(job: Job, progress: Progress, state: dict[str, Any], digest: str) ->
     _set_random_state(state["random"], job.device)
 
 
-def config_digest(folder: RunFolder) -> str:
+def check_images(here: str, before: str) -> None:
+    """Raises CheckpointError where the fingerprint of the images is another than it was."""
+    if here != before:
+        raise _another("the image set", here, before)
+
+
+def _another(noun: str, here: str, before: str) -> CheckpointError:
+    return CheckpointError(
+        f"{noun} is not what the run was started with",
+        seen=f"{here[:12]}, not {before[:12]}",
+        next=f"bring {noun} back as it was, or start a new run",
+    )
+
+
+def config_digest(folder: RunFolder, *, with_name: bool = False) -> str:
     """A digest of all settings that bear on weights; where measurements go does not.
 
     It is of config.json as it was written: a setting that a later version adds does not change it.
+    `with_name` is the digest of checkpoints that were written before images could be moved.
     """
     config = folder.read_config()
     train = {k: v for k, v in config.get("train", {}).items() if k not in _BESIDE_THE_WEIGHTS}
-    data = {k: v for k, v in config.get("data", {}).items() if k != "name"}  # images may move
+    data = {k: v for k, v in config.get("data", {}).items() if with_name or k != "name"}
     bearing = {k: v for k, v in config.items() if k != "track"} | {"train": train, "data": data}
     return hashlib.sha256(json.dumps(bearing, sort_keys=True).encode()).hexdigest()
 
