@@ -57,6 +57,7 @@ def test_a_narrow_terminal_breaks_no_word(show: Show, monkeypatch: pytest.Monkey
     printed = show("list", "settings")
     assert "augmentation" in printed
     assert max(map(len, printed.splitlines())) <= 80
+    assert "takes" in show("list", "optimizers", "sam")  # where it is what one came for
 
 
 def test_sweeps_and_comparisons_are_listed_among_the_runs(show: Show, tmp_path: Path) -> None:

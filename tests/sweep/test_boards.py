@@ -19,12 +19,13 @@ from fallline.errors import RunError
 from fallline.sweep.boards import JsonBoard, LinesBoard, QuietBoard
 from fallline.sweep.coordinator import Coordinator, Ending, News, Over
 from fallline.sweep.dashboard import start
+from fallline.sweep.file import read
 from fallline.sweep.leaderboard import Leaderboard, drawn
 from fallline.sweep.meter import Meter
-from fallline.sweep.results import Result
+from fallline.sweep.results import Result, Trial
 from fallline.sweep.scene import Scene, trainings_ended, trainings_left
 from fallline.sweep.search import SweepSearch
-from fallline.sweep.wording import sparkline, summary
+from fallline.sweep.wording import settings, sparkline, summary
 
 OpenSearch = Callable[..., SweepSearch]
 
@@ -186,3 +187,15 @@ def test_optunas_dashboard_shows_the_study_on_this_machine_alone(scene: Scene) -
 def test_a_folder_without_a_sweep_has_no_dashboard(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no sweep's folder"):
         start(tmp_path, 0)
+
+
+def test_what_a_trial_does_not_take_is_not_shown_as_chosen() -> None:
+    parameters = {"optimizer": {"values": ["sgd", "adam"]}, "momentum": {"values": [0.5, 0.9]}}
+    file = read({"method": "grid", "parameters": parameters, "fallline": {"data": "digits"}})
+    shown = [settings(file, Trial(number, file.point(number))) for number in range(4)]
+    assert sorted(shown) == [
+        "momentum=0.5 optimizer=sgd",
+        "momentum=0.9 optimizer=sgd",
+        "optimizer=adam",
+        "optimizer=adam",
+    ]

@@ -15,7 +15,6 @@ from fallline.errors import RunError
 from fallline.records import RunFolder
 
 NARROW, WIDE, ENDLESS = 110, 160, 100_000  # characters
-SPARE = ("takes", "plain run")  # columns that a narrow terminal does without
 Lines = Iterable[tuple[str, ...]]
 
 
@@ -30,14 +29,17 @@ def print_table(what: str, runs: Path) -> None:
         "settings": _settings,
         "runs": lambda: _runs(runs),
     }
-    print_grid(*tables[what]())
+    spare = ("plain run", "takes") if what == "settings" else ()  # the rows' own pages have them
+    print_grid(*tables[what](), spare=spare)
 
 
-def print_grid(columns: tuple[str, ...], lines: Lines, *, wrap: bool = True) -> None:
+def print_grid(
+    columns: tuple[str, ...], lines: Lines, *, wrap: bool = True, spare: tuple[str, ...] = ()
+) -> None:
     """Prints lines below their columns' titles; without `wrap` each stays one line, however long.
 
-    A column without any value is left out. A file or a pipe has no edge to wrap at, unless COLUMNS
-    gives it one.
+    A column without any value is left out, in a narrow terminal also those that are `spare`. A
+    file or a pipe has no edge to wrap at, unless COLUMNS gives it one.
     """
     console = Console()
     if not wrap:
@@ -47,7 +49,7 @@ def print_grid(columns: tuple[str, ...], lines: Lines, *, wrap: bool = True) -> 
     rows = [tuple(line) for line in lines]
     told = [at for at in range(len(columns)) if not rows or any(row[at] for row in rows)]
     if console.width < NARROW:
-        told = [at for at in told if columns[at] not in SPARE]
+        told = [at for at in told if columns[at] not in spare]
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for at in told:
         grid.add_column(columns[at], no_wrap=at == 0, overflow="fold")

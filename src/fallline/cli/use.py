@@ -6,14 +6,13 @@ from pathlib import Path
 
 from fallline.cli.tables import print_grid
 from fallline.data import ImageSet, load
+from fallline.data.decode import ACCEPTED, ENDINGS
 from fallline.data.layout import is_hidden
 from fallline.errors import ConfigError, DataError, unknown_name
 from fallline.track.terminal import drawn_progress, say, tell
 from fallline.training.assemble import split
 from fallline.training.classifier import Classifier
 from fallline.training.evaluate import VIEWS
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 
 
 def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:
@@ -60,10 +59,15 @@ def _refuse_changed(classifier: Classifier, images: ImageSet) -> None:
 
 
 def print_predictions(run: Path, images: list[Path], top: int, device: str) -> None:
-    """Prints the likeliest classes of each image; of a folder, of every file in it."""
+    """Prints the likeliest classes of each image; of a folder, of each in it."""
     files = [file for path in images for file in _files(path)]
     if not files:
-        raise DataError("there is nothing to classify", seen=", ".join(map(str, images)))
+        raise DataError(
+            "there is nothing to classify",
+            seen=", ".join(map(str, images)),
+            allowed=f"{ACCEPTED} files, or folders of them ({' '.join(ENDINGS)})",
+            next="name the files themselves, or the folder that holds them",
+        )
     lines = [
         (
             prediction.file,

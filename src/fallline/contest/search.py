@@ -176,7 +176,7 @@ class ContestSearch:
         return replace(slate, phase="calibrate", seed=self.plan.tuning_seed)
 
     def _pace(self, slate: Slate) -> Pace | None:
-        """How fast a configuration trains; one that diverged at once is given 40 steps again."""
+        """How fast a configuration trains; one that diverged at once gets as many steps."""
         pacer = self._pacer(slate)
         if pacer is None or slate.phase == "calibrate":
             return None

@@ -22,6 +22,7 @@ from fallline.data.imageset import Pixels
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 ACCEPTED = "JPEG, PNG, BMP, WebP or GIF"
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")  # of their names, as a rule
 CONVERT = "convert it to PNG or JPEG"
 OTHER_FORMATS = {  # how they start, at once or after a length of four bytes -> their name
     b"II*\0": "TIFF",

@@ -130,8 +130,10 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def settings(file: SweepFile, trial: Trial) -> str:
-    """What varies of a trial's configuration, under the names of the file."""
-    named = {".".join(file.words[key]): trial.parameters[key] for key in file.searched}
+    """What varies of a trial's configuration and is taken, under the names of the file."""
+    idle = () if file.script else file.apply(trial.parameters)[1]
+    shown = [key for key in file.searched if key not in idle]
+    named = {".".join(file.words[key]): trial.parameters[key] for key in shown}
     return clean(" ".join(f"{name}={_short(value)}" for name, value in named.items()))
 
 

@@ -247,13 +247,14 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
 
 def _refuse_single_images(model: nn.Module, batch_size: int, share: float, images: int) -> None:
     """BatchNorm has no deviation of one image. Raises ConfigError where a step would see one."""
-    kept, size = max(1, round(share * batch_size)), ceil(2 / share)
+    kept, size = max(1, round(share * batch_size)), min(max(16, ceil(2 / share)), images)
     if kept == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
         raise ConfigError(
             "a step on one image is too small for this model: it has BatchNorm",
             seen=f"batches of {batch_size}" + (f", {share:g} of them kept" if share < 1 else ""),
             allowed="2 images or more",
-            next=f"--set train.batch_size={size}" if size <= images else "--set train.hardest=1",
+            next="--set train."
+            + (f"batch_size={size}" if round(share * size) > 1 else "hardest=1"),
         )
 
 
