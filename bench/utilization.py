@@ -19,7 +19,7 @@ from bench.machine import product_rate
 from bench.timing import alternate
 from fallline.data import load
 from fallline.data.batches import Batch
-from fallline.models import conv
+from fallline.models import conv, tiles
 from fallline.training.assemble import Job, assemble, settle, split
 from fallline.training.heap import kept_memory
 from fallline.training.resolve import Layer, preset_layer, resolve
@@ -59,7 +59,8 @@ def step_flop(job: Job) -> float:
     as well. Takes one step.
     """
     batch = next(iter(job.feeds.train.epoch(0)))
-    with patch.object(conv, "WAYS", ()), FlopCounterMode(display=False) as counter:
+    plain = patch.object(tiles, "serve", lambda x: False), patch.object(conv, "CELLS", 0)
+    with plain[0], plain[1], FlopCounterMode(display=False) as counter:
         _step(job, batch)
     return float(counter.get_total_flops())
 

@@ -16,13 +16,15 @@ README = ROOT / "README.md"
 START, END = "<!-- tree -->\n", "<!-- /tree -->"
 FOLDED = "<details>\n<summary>Every file, a line each</summary>\n\n{}\n</details>\n\n"
 ORDER = (
-    "errors lock machine registry storage values config records predictions space data models "
-    "optim track presets training compare sweep report contest cli"
+    "errors lock machine openmp registry storage values config records predictions space data "
+    "models optim track presets training compare sweep report contest cli"
 )
 
 
 def sentence(path: Path) -> str:
-    """The first line of a file's docstring."""
+    """The first line of a file's docstring, or of its comment in C."""
+    if path.suffix != ".py":
+        return path.read_text().splitlines()[0].strip("/* ")
     return (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
 
 
@@ -37,7 +39,9 @@ def tree() -> str:
             line = f"  {name + '/':<26}{sentence(folder / '__init__.py')}"
             packages.append(line)
             files = sorted(set(folder.glob("*.py")) - {folder / "__init__.py"})
-            lines += [line, *(f"    {file.name:<24}{sentence(file)}" for file in files)]
+            files += sorted(folder.rglob("*.[ch]"))
+            names = [(file.relative_to(folder).as_posix(), file) for file in files]
+            lines += [line, *(f"    {name:<24}{sentence(file)}" for name, file in names)]
         else:
             file = SOURCE / f"{name}.py"
             lines.append(f"  {file.name:<26}{sentence(file)}")

@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "fallline"
 LAYERS = [  # a module imports only from rows above its own, or from its own package
     {"errors"},
-    {"lock", "machine", "registry", "storage", "values"},
+    {"lock", "machine", "openmp", "registry", "storage", "values"},
     {"config", "records", "predictions", "space"},
     {"data", "models", "optim", "track"},
     {"presets"},

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+def cache_folder() -> Path:
+    """Where what can be made anew is kept: FALLLINE_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("FALLLINE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("fallline", appauthor=False)
+
+
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The error of a write that failed, with the path and the state of its disk."""
     disk = next(folder for folder in [path, *path.parents] if os.path.exists(folder))

@@ -16,9 +16,10 @@ from run_folders import flip_a_bit, measured
 from fallline import resume, train
 from fallline.config import RunConfig
 from fallline.errors import ConfigError, RunError
+from fallline.models import tiles
 from fallline.models.convnet import Convnet
 from fallline.records import Record, RunFolder
-from fallline.training import checkpoint
+from fallline.training import checkpoint, environment
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -40,14 +41,32 @@ def test_a_run_learns_and_leaves_a_complete_folder(tmp_path: Path, small: dict[s
     config = RunConfig.model_validate(folder.read_config())
     assert config == run.config
     assert config.optim.lr is not None
-    environment = folder.read_environment()
-    for fact in ("versions", "device", "cpu_flags", "command", "data", "origins"):
-        assert environment[fact] is not None, fact
-    assert "held out" in environment["data"]["validation"]
+    found = folder.read_environment()
+    for fact in ("versions", "device", "cpu_flags", "kernels", "command", "data", "origins"):
+        assert found[fact] is not None, fact
+    assert "held out" in found["data"]["validation"]
     assert folder.read_outcome() == run.outcome
     predictions = np.load(folder.predictions)
     right = (predictions["predicted"] == predictions["labels"]).mean()
     assert right == pytest.approx(run.outcome.test_accuracy)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_a_run_that_lacks_the_kernels_of_its_cpu_says_so_and_trains(
+    tmp_path: Path,
+    small: dict[str, Any],
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for module in (environment, tiles):
+        monkeypatch.setattr(module, "kernels", lambda: None)
+    monkeypatch.setattr(environment, "NEEDED", frozenset())  # whatever CPU this is
+    settings = small | {"train.max_steps": 2, "train.precision": precision}
+    run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert run.outcome.status == "completed"
+    assert run.folder.read_environment()["kernels"] is False
+    assert ("need a C compiler" in capsys.readouterr().err) == (precision == "bf16")
 
 
 def test_fitting_the_net_to_the_images_counts_as_training(

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fallline.data.imageset import Progress
-from fallline.data.shelf import cache_folder
 from fallline.data.table import DataRow
 from fallline.errors import DataUnavailable
-from fallline.storage import atomic_writer
+from fallline.storage import atomic_writer, cache_folder
 
 CONNECT_SECONDS = 10  # to find the address and hear the first word
 SILENCE_SECONDS = 8  # without a byte

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -25,7 +24,7 @@ from fallline.data.cache import (
 )
 from fallline.data.imageset import ImageSet, Progress
 from fallline.errors import DataError
-from fallline.storage import storage_error
+from fallline.storage import cache_folder, storage_error
 
 SUFFIX = ".images"
 
@@ -64,16 +63,6 @@ class Request:
             "stamp": self.stamp,
             "options": self.options,
         }
-
-
-def cache_folder() -> Path:
-    """Where image sets are kept: FALLLINE_CACHE, else the user's cache folder."""
-    chosen = os.environ.get("FALLLINE_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("fallline", appauthor=False)
 
 
 def sets_folder() -> Path:

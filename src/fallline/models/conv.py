@@ -1,24 +1,20 @@
-"""The 3x3 convolution of the networks, on CPUs by matrix products where its map is small.
+"""The 3x3 convolution of the networks, on CPUs by one matrix product where its map is tiny.
 
 On a map of 2x2 most taps of a 3x3 filter see padding: of its 36 pairs of a cell and a tap 16
-count, on a single cell one of 9. And weights' gradients on small maps are what oneDNN is slowest
-at, most of all where the CPU multiplies tiles (AMX). The rows of `WAYS` say what is quicker where
-(figures: docs/log.md).
+count, on a single cell one of 9 (figures: docs/log.md). Where there are kernels of our own
+(`tiles`) the networks do not come here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
-from torch.nn.grad import conv2d_input
 
-from fallline.machine import cpu_flags
+CELLS = 4  # of the largest map, H W, on which the product is quicker than oneDNN
+IMAGES = 32  # of the smallest batch; smaller ones do not pay for laying the weights out
 
 
 class Conv3x3(nn.Conv2d):
@@ -30,19 +26,17 @@ class Conv3x3(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.tiles = "amx_bf16" in cpu_flags()
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
-        if self.stride != (1, 1) or input.device.type != "cpu" or not torch.is_grad_enabled():
+        images, _, height, width = input.shape
+        tiny = height * width <= CELLS and images >= IMAGES and self.stride == (1, 1)
+        if not tiny or input.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(input)
         autocast = torch.is_autocast_enabled("cpu")
         dtype = torch.get_autocast_dtype("cpu") if autocast else input.dtype
-        tiles = self.tiles and dtype == torch.bfloat16
-        for way in WAYS:
-            if way.is_quicker(input.shape, self.out_channels, tiles):
-                return way.convolve(input.to(dtype), self.weight.to(dtype))
-        return super().forward(input)
+        y: Tensor = Product.apply(input.to(dtype), self.weight.to(dtype))
+        return y
 
 
 class Product(torch.autograd.Function):
@@ -83,85 +77,6 @@ class Product(torch.autograd.Function):
             _window(padded, cell).add_(of_matrix[cell].permute(1, 2, 0, 3))
         of_weight = _taps(padded).permute(2, 3, 0, 1).to(matrix.dtype)
         return of_rows.permute(0, 3, 1, 2), of_weight
-
-
-class ShiftedRows(torch.autograd.Function):
-    """The convolution with the weights' gradient by nine matrix products.
-
-    A tap pairs an output cell with the input cell so many rows and columns away. Where each map
-    has a row and a column of zeros more and all lie one after the other, that is the same
-    distance for all cells: the products are of the outputs' rows with the inputs', shifted.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        """(B, C, H, W), (O, C, 3, 3) -> (B, O, H, W)."""
-        ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, padding=1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of `x` and of `weight`."""
-        x, weight = ctx.saved_tensors
-        row = x.shape[3] + 1
-        outputs, inputs = _in_a_row(gradient, margin=0), _in_a_row(x, margin=row + 1)
-        of_weight = weight.new_empty(3, 3, *weight.shape[:2])
-        for down, right in _cells(3, 3):
-            start = down * row + right
-            shifted = inputs[start : start + len(outputs)]
-            torch.mm(outputs.T, shifted, out=of_weight[down, right])
-        of_x: Tensor = conv2d_input(x.shape, weight, gradient, padding=1)  # type: ignore[no-untyped-call]
-        return of_x, of_weight.permute(2, 3, 0, 1)
-
-
-def _in_a_row(x: Tensor, margin: int) -> Tensor:
-    """The cells of maps (B, C, H, W), each map with a row and a column of zeros more: (cells, C).
-
-    There are `margin` cells of zeros at either end.
-    """
-    images, channels, height, width = x.shape
-    cells = images * (height + 1) * (width + 1)
-    flat = x.new_zeros(cells + 2 * margin, channels)
-    maps = flat[margin : margin + cells].view(images, height + 1, width + 1, channels)
-    maps[:, :height, :width] = x.permute(0, 2, 3, 1)
-    return flat
-
-
-@dataclass(frozen=True)
-class Way:
-    """A row: how to convolve, and from where to where that is quicker than oneDNN.
-
-    Attributes:
-        convolve: from inputs (B, C, H, W) and weights (O, C, 3, 3).
-        cells: of the largest map, H W.
-        images: of the smallest batch; smaller ones do not pay for laying things out.
-        channels: fewest, in or out.
-        tiles: only where the CPU multiplies tiles of bfloat16, and the inputs are that.
-    """
-
-    convolve: Callable[[Tensor, Tensor], Tensor]
-    cells: int
-    images: int
-    channels: int
-    tiles: bool
-
-    def is_quicker(self, shape: torch.Size, outputs: int, tiles: bool) -> bool:
-        """For inputs of that shape and so many output channels."""
-        images, inputs, height, width = shape
-        return (
-            height * width <= self.cells
-            and images >= self.images
-            and min(inputs, outputs) >= self.channels
-            and (tiles or not self.tiles)
-        )
-
-
-WAYS = (
-    Way(Product.apply, cells=4, images=32, channels=1, tiles=False),
-    Way(Product.apply, cells=9, images=128, channels=1, tiles=True),
-    Way(ShiftedRows.apply, cells=64, images=128, channels=256, tiles=True),
-)
 
 
 def _cells(height: int, width: int) -> list[tuple[int, int]]:

@@ -14,14 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import ceil, log2
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from fallline.models import tiles
 from fallline.models.conv import Conv3x3
-from fallline.models.layers import ACTIVATIONS, as_weights
+from fallline.models.layers import ACTIVATIONS, as_weights, conv_norm_act
 
 PATCH = 2  # px, side of the stem's filters
 STEM_SIDE = 64  # px; the stem pools images of a larger side as if they had this one
@@ -59,6 +60,9 @@ class WhiteningStem(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, 8 C, (H - 2) // stride + 1, (W - 2) // stride + 1)."""
+        if tiles.serve(images):
+            patches = tiles.patches(images, PATCH, self.conv.stride[0])
+            return tiles.maps(F.linear(patches, self.conv.weight.flatten(1), self.conv.bias))
         whitened: torch.Tensor = self.conv(images)
         return whitened
 
@@ -114,18 +118,18 @@ class Group(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, width, H // 2, W // 2)."""
-        first: torch.Tensor = self.activation(self.norms[0](pool(self.convs[0](x))))
-        last = len(self.convs) - 1
-        x = first
-        for k in range(1, last + 1):
-            x = self.norms[k](self.convs[k](x))
-            x = self.activation(x + first if self.residual and k == last else x)
+        pairs = list(zip(self.convs, self.norms, strict=True))
+        layers = cast("list[tuple[nn.Conv2d, nn.BatchNorm2d]]", pairs)
+        first = x = conv_norm_act(x, *layers[0], self.activation, pooled=is_pooled(x))
+        for k, layer in enumerate(layers[1:], 2):
+            plus = first if self.residual and k == len(layers) else None
+            x = conv_norm_act(x, *layer, self.activation, plus=plus)
         return x
 
 
-def pool(x: torch.Tensor) -> torch.Tensor:
-    """Halves the sides by max-pooling, unless the map is too small for it."""
-    return F.max_pool2d(x, 2) if min(x.shape[2:]) >= SMALLEST_POOLED else x
+def is_pooled(x: torch.Tensor) -> bool:
+    """Whether a group halves the sides of a map; too small ones it does not."""
+    return min(x.shape[2:]) >= SMALLEST_POOLED
 
 
 class Convnet(nn.Module):

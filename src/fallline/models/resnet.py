@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fallline.models.conv import Conv3x3
-from fallline.models.layers import as_weights
+from fallline.models.layers import as_weights, conv_norm_act
 
 LARGE = 64  # px; images up to here would be left too small by a 7x7 stride-2 stem with pooling
 
@@ -25,12 +25,13 @@ class Block(nn.Module):
         self.norm1 = nn.BatchNorm2d(outputs)
         self.conv2 = Conv3x3(outputs, outputs)
         self.norm2 = nn.BatchNorm2d(outputs)
+        self.activation = nn.ReLU()
         self.shortcut = shortcut
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
-        inner = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
+        inner = conv_norm_act(x, self.conv1, self.norm1, self.activation)
+        return conv_norm_act(inner, self.conv2, self.norm2, self.activation, plus=self.shortcut(x))
 
 
 class Subsample(nn.Module):

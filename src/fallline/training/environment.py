@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from fallline.machine import cpu_flags
+from fallline.models.conv import Conv3x3
+from fallline.models.kernels import NEEDED, kernels
 from fallline.training.assemble import Job
 from fallline.training.device import device_name
 
@@ -45,9 +47,23 @@ def _sitting(job: Job) -> dict[str, Any]:
         "precision": job.config.train.precision,
         "threads": torch.get_num_threads(),
         "cpu_flags": [flag for flag in _FLAGS if flag in flags],
+        "kernels": _convolves_in_bf16_on_a_cpu(job) and kernels() is not None,
         "command": shlex.join(sys.argv),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def lacks_kernels(job: Job) -> bool:
+    """Whether it would train faster with the kernels that this CPU could compute with."""
+    return _convolves_in_bf16_on_a_cpu(job) and cpu_flags() >= NEEDED and kernels() is None
+
+
+def _convolves_in_bf16_on_a_cpu(job: Job) -> bool:
+    return (
+        job.device.type == "cpu"
+        and job.config.train.precision == "bf16"
+        and any(isinstance(module, Conv3x3) for module in job.model.modules())
+    )
 
 
 @cache

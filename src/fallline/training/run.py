@@ -23,7 +23,7 @@ from fallline.training import checkpoint
 from fallline.training.assemble import Job, assemble, from_anywhere, settle, split
 from fallline.training.claim import claimed
 from fallline.training.conclude import Verdict, conclude
-from fallline.training.environment import describe, describe_again
+from fallline.training.environment import describe, describe_again, lacks_kernels
 from fallline.training.fit import fit
 from fallline.training.heap import kept_memory
 from fallline.training.images import load_images, load_or_fall_back
@@ -262,6 +262,11 @@ def _carry_out(
     session: Session,
 ) -> Run:
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
+    if lacks_kernels(job):
+        tell(
+            "steps take about twice as long as they could: this CPU's kernels need a C compiler, "
+            "and none was found that compiles them (install gcc 12 or later, or name one in CC)"
+        )
     start = RunStart(
         folder,
         job.config.model_dump(mode="json"),

@@ -13,13 +13,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import torch
 
 from fallline.machine import usable_cores
-
-LOADED = Path("/proc/self/maps")
+from fallline.openmp import openmp
 
 
 def set_threads(wanted: int) -> int:
@@ -38,42 +36,24 @@ def on_own_cores(threads: int) -> Iterator[None]:
     the cores of our affinity: else others might be bound to the same ones while some are idle.
     Threads and processes that are begun inside are bound to the caller's core.
     """
-    openmp = _openmp() if sys.platform == "linux" and threads > 1 else None
-    cores = sorted(os.sched_getaffinity(0)) if openmp else []
-    if openmp is None or len(cores) != threads:
+    team = openmp() if sys.platform == "linux" and threads > 1 else None
+    cores = sorted(os.sched_getaffinity(0)) if team else []
+    if team is None or len(cores) != threads:
         yield
         return
-    _bind(openmp, [[core] for core in cores])
+    _bind(team, [[core] for core in cores])
     try:
         yield
     finally:
-        _bind(openmp, [cores] * threads)
+        _bind(team, [cores] * threads)
 
 
-def _openmp() -> ctypes.CDLL | None:
-    """GNU's OpenMP library that torch has loaded from its own folders, if it has."""
-    home = Path(torch.__file__).parent
-    ours = home, home.with_name("torch.libs")
-    for line in _loaded():
-        file = Path(line.split(maxsplit=5)[-1])
-        if "libgomp" in file.name and any(file.is_relative_to(folder) for folder in ours):
-            return ctypes.CDLL(str(file))
-    return None
-
-
-def _loaded() -> list[str]:
-    try:
-        return LOADED.read_text(errors="surrogateescape").splitlines()
-    except OSError:  # a container may hide it
-        return []
-
-
-def _bind(openmp: ctypes.CDLL, cores: Sequence[Sequence[int]]) -> None:
+def _bind(team: ctypes.CDLL, cores: Sequence[Sequence[int]]) -> None:
     """Lets each thread of torch's team run on its cores; the first thread is the caller."""
 
     def bind(_: object) -> None:
         with suppress(OSError):  # a core that was taken from us meanwhile
-            os.sched_setaffinity(0, cores[openmp.omp_get_thread_num()])
+            os.sched_setaffinity(0, cores[team.omp_get_thread_num()])
 
     each = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(bind)
-    openmp.GOMP_parallel(each, None, len(cores), 0)
+    team.GOMP_parallel(each, None, len(cores), 0)

@@ -1,0 +1,303 @@
+/* The 3x3 convolution padded with zeros, its max-pooling, and its inputs' gradient.
+ *
+ * That gradient is a convolution too, of unpooled gradients with flipped weights. Four cells side
+ * by side are summed at a time. A tile of x meets up to three taps of a row and is loaded once for
+ * them: 9 loads for 12 products, where blocks of 2x2 tiles need 12. Sums have one order, whatever
+ * the number of threads. */
+#include "tiles.h"
+#include <stdlib.h>
+
+struct pack {
+    const float *weight;
+    bf16 *packed;
+    int outs, ins, flipped;
+};
+
+/* Two rows' values in turn: a0 b0 a1 b1 and so on. */
+static inline __m512i in_turn(__m512 a, __m512 b) {
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22,
+                         6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+}
+
+static void pack_share(void *job) {
+    const struct pack *p = job;
+    int k = part(p->ins, PAIR), n = part(p->outs, PAIR) / 2, deep = p->ins / k;
+    long row = p->flipped ? (long)TAPS * p->outs : 1, items = (long)(p->outs / n) * 3;
+    __mmask16 outs = (1u << n) - 1, low = k >= 16 ? 0xffff : (1u << k) - 1,
+              high = k > 16 ? (1u << (k - 16)) - 1 : 0;
+    for (long item = from(items); item < to(items); item++) {
+        long first = item / 3 * n;
+        bf16 *into = p->packed + item * deep * 3 * k * n;
+        for (int d = 0; d < deep; d++)
+            for (int column = 0; column < 3; column++, into += k * n) {
+                int tap = 3 * (int)(item % 3) + column;
+                if (p->flipped) {
+                    const float *w = p->weight + (TAPS - 1l - tap) * p->outs + first + d * k * row;
+                    for (int i = 0; i < k; i += 2, w += 2 * row)
+                        _mm512_mask_storeu_epi32(into + i * n, outs,
+                                                 in_turn(_mm512_maskz_loadu_ps(outs, w),
+                                                         _mm512_maskz_loadu_ps(outs, w + row)));
+                    continue;
+                }
+                __m512i pairs[16];
+                for (int o = 0; o < 16; o++) {
+                    const float *w = p->weight +
+                                     ((first + (o < n ? o : 0)) * TAPS + tap) * p->ins +
+                                     (long)d * k;
+                    pairs[o] = (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, w + 16),
+                                                            _mm512_maskz_loadu_ps(low, w));
+                }
+                turn(pairs);
+                for (int i = 0; i < k / 2; i++)
+                    _mm512_mask_storeu_epi32(into + 2 * i * n, outs, pairs[i]);
+            }
+    }
+}
+
+/* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them:
+ * (outs / n, 3, ins / k, 3, k / 2, n, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a
+ * gradient of outputs, `ins`, to that of inputs, `outs`. */
+void tiles_pack(const float *weight, bf16 *packed, int outs, int ins, int flipped, int threads) {
+    struct pack p = {weight, packed, outs, ins, flipped};
+    run(pack_share, &p, threads);
+}
+
+enum { WIDE = 8 }; /* cells whose sums are kept until they are pooled and rounded */
+
+struct convolution {
+    const bf16 *x, *weight;
+    bf16 *y;
+    uint8_t *chosen;       /* of pooling y, or NULL */
+    const uint8_t *spread; /* of unpooling x, or NULL */
+    int images, rows, columns, out_rows, out_columns, ins, outs;
+};
+
+/* Rows `top` to `bottom` of a tile's images of an unpooled x, (rows, columns, TILE, ins): a value
+ * is where its maximum was, beside it are zeros. */
+static void unpool(const struct convolution *c, long first, int top, int bottom, bf16 *space) {
+    for (int row = top; row < bottom; row++)
+        for (int column = 0; column < c->columns; column++, space += TILE * c->ins) {
+            long pooled = (long)(row / 2) * (c->columns / 2) + column / 2;
+            const bf16 *x = c->x + (pooled * c->images + first) * c->ins;
+            const uint8_t *spread = c->spread + (pooled * c->images + first) * c->ins;
+            __m128i here = _mm_set1_epi8(2 * (row % 2) + column % 2);
+            for (int i = 0; i < TILE * c->ins; i += TILE) {
+                __m128i which = _mm_loadu_si128((const void *)(spread + i));
+                __m256i value = _mm256_maskz_loadu_epi16(_mm_cmpeq_epi8_mask(which, here), x + i);
+                _mm256_storeu_si256((void *)(space + i), value);
+            }
+        }
+}
+
+/* Memory of a thread, kept from call to call. */
+static void *thread_space(size_t bytes) {
+    static _Thread_local void *space;
+    static _Thread_local size_t room;
+    if (room < bytes) {
+        free(space);
+        space = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        if (!space) abort(); /* as the kernel would end it: some hundred KB */
+        room = bytes;
+    }
+    return space;
+}
+
+/* The sums of a tile's images and outputs for `wide` cells side by side, at most WIDE, to `sums`,
+ * (wide, TILE, PAIR). Each tile of x is multiplied by the weights of all taps that it meets. */
+static inline __attribute__((always_inline)) void span(const struct convolution *c, int row,
+                                                       int column, const int wide, const bf16 *x,
+                                                       long cell, const bf16 *weight, int k, int n,
+                                                       float *sums) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    long bytes = 2 * c->ins, line = 4 * n;
+    int deep = c->ins / k, rest = c->columns - column;
+    int left = column > 0, second = rest > 1, third = wide > 1 && rest > 2,
+        fourth = wide > 2 && rest > 3, fifth = wide > 3 && rest > 4;
+    for (int down = row == 0; down < 3 && row + down <= c->rows; down++) {
+        const bf16 *at = x + ((long)(row + down - 1) * c->columns + column) * cell;
+        const bf16 *w = weight + (long)down * 3 * n * c->ins;
+        const bf16 *below = at + c->columns * cell;
+        for (int i = 0; i < deep; i++, at += k, w += 3 * k * n) {
+            const bf16 *next = i + 1 < deep ? at + k : below, *next_w = w + 3 * k * n;
+            _tile_loadd(4, w, line);
+            if (left) {
+                _tile_loadd(7, at - cell, bytes);
+                expect(next - cell, bytes);
+                _tile_dpbf16ps(0, 7, 4);
+            }
+            expect(next_w, line);
+            _tile_loadd(5, w + k * n, line);
+            if (rest > 0) {
+                _tile_loadd(7, at, bytes);
+                _tile_dpbf16ps(0, 7, 5);
+                expect(next, bytes);
+                if (wide > 1) _tile_dpbf16ps(1, 7, 4);
+            }
+            expect(next_w + k * n, line);
+            _tile_loadd(6, w + 2 * k * n, line);
+            if (second) {
+                _tile_loadd(7, at + cell, bytes);
+                _tile_dpbf16ps(0, 7, 6);
+                expect(next + cell, bytes);
+                if (wide > 1) _tile_dpbf16ps(1, 7, 5);
+                if (wide > 2) _tile_dpbf16ps(2, 7, 4);
+            }
+            expect(next_w + 2 * k * n, line);
+            if (third) {
+                _tile_loadd(7, at + 2 * cell, bytes);
+                _tile_dpbf16ps(1, 7, 6);
+                expect(next + 2 * cell, bytes);
+                if (wide > 2) _tile_dpbf16ps(2, 7, 5);
+                if (wide > 3) _tile_dpbf16ps(3, 7, 4);
+            }
+            if (fourth) {
+                _tile_loadd(7, at + 3 * cell, bytes);
+                _tile_dpbf16ps(2, 7, 6);
+                expect(next + 3 * cell, bytes);
+                if (wide > 3) _tile_dpbf16ps(3, 7, 5);
+            }
+            if (fifth) {
+                _tile_loadd(7, at + 4 * cell, bytes);
+                expect(next + 4 * cell, bytes);
+                _tile_dpbf16ps(3, 7, 6);
+            }
+        }
+    }
+    _tile_stored(0, sums, 4 * PAIR);
+    if (wide > 1) _tile_stored(1, sums + TILE * PAIR, 4 * PAIR);
+    if (wide > 2) _tile_stored(2, sums + 2 * TILE * PAIR, 4 * PAIR);
+    if (wide > 3) _tile_stored(3, sums + 3 * TILE * PAIR, 4 * PAIR);
+}
+
+static void spans(const struct convolution *c, int row, int column, int wide, const bf16 *x,
+                  long cell, const bf16 *weight, int k, int n, float *sums) {
+    while (wide > 0) {
+        int now = wide > 7 ? 4 : wide > 4 ? (wide + 1) / 2 : wide; /* 7 as 4 + 3, 6 as 3 + 3 */
+        if (now == 4)
+            span(c, row, column, 4, x, cell, weight, k, n, sums);
+        else if (now == 3)
+            span(c, row, column, 3, x, cell, weight, k, n, sums);
+        else if (now == 2)
+            span(c, row, column, 2, x, cell, weight, k, n, sums);
+        else
+            span(c, row, column, 1, x, cell, weight, k, n, sums);
+        column += now, wide -= now, sums += now * TILE * PAIR;
+    }
+}
+
+/* Of four cells' sums the largest, and which it was; NaN is larger than all. */
+static inline void largest(const float *sums, __m512 *best, __m128i *which) {
+    __m512i at = _mm512_setzero_si512();
+    *best = _mm512_load_ps(sums);
+    for (int i = 1; i < 4; i++) {
+        __m512 other = _mm512_load_ps(sums + (i / 2 * WIDE + i % 2) * TILE * PAIR);
+        __mmask16 number = _mm512_cmp_ps_mask(*best, *best, _CMP_ORD_Q);
+        __mmask16 larger = _mm512_mask_cmp_ps_mask(number, other, *best, _CMP_NLE_UQ);
+        *best = _mm512_mask_mov_ps(*best, larger, other);
+        at = _mm512_mask_mov_epi32(at, larger, _mm512_set1_epi32(i));
+    }
+    *which = _mm512_cvtepi32_epi8(at);
+}
+
+/* Pools sums where y is pooled, and rounds those of a cell to y, from element `at` on. */
+static inline void put(const struct convolution *c, const float *sums, long at, int width) {
+    __mmask32 wide = width == PAIR ? ~0u : (1u << width) - 1;
+    for (int i = 0; i < TILE; i++, sums += PAIR, at += c->outs) {
+        __m512 low = _mm512_load_ps(sums), high = _mm512_load_ps(sums + TILE);
+        if (c->chosen) {
+            __m128i low_at, high_at;
+            largest(sums, &low, &low_at);
+            largest(sums + TILE, &high, &high_at);
+            __m256i which = _mm256_inserti128_si256(_mm256_castsi128_si256(low_at), high_at, 1);
+            _mm256_mask_storeu_epi8(c->chosen + at, wide, which);
+        }
+        _mm512_mask_storeu_epi16(c->y + at, wide, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+/* Rows `top` to `bottom` of y, a tile's images from `first` on, all outputs; in x those images'
+ * cells are `cell` elements apart. */
+static void convolve_band(const struct convolution *c, const bf16 *x, long cell, long first,
+                          int top, int bottom) {
+    int k = part(c->ins, PAIR), width = part(c->outs, PAIR), n = width / 2;
+    int step = c->chosen ? 2 : 1;
+    float sums[2 * WIDE * TILE * PAIR] __attribute__((aligned(64)));
+    for (int out = 0; out < c->outs; out += width)
+        for (int row = top; row + step <= bottom; row += step)
+            for (int column = 0; column + step <= c->out_columns; column += WIDE) {
+                int rest = c->out_columns - column, count = rest < WIDE ? rest : WIDE;
+                for (int r = 0; r < step; r++)
+                    for (int half = 0; half < 2; half++)
+                        spans(c, row + r, column, count, x, cell,
+                              c->weight + (long)(out + half * n) * TAPS * c->ins, k, n,
+                              sums + r * WIDE * TILE * PAIR + half * n);
+                for (int i = 0; i + step <= count; i += step) {
+                    long place =
+                        (long)(row / step) * (c->out_columns / step) + (column + i) / step;
+                    put(c, sums + i * TILE * PAIR, (place * c->images + first) * c->outs + out,
+                        width);
+                }
+            }
+}
+
+static void convolve_share(void *job) {
+    const struct convolution *c = job;
+    int step = c->chosen ? 2 : 1, width = part(c->outs, PAIR);
+    /* Rows of y at a time, so that those of x they need and a block's weights stay near. */
+    long of_row = 2l * c->columns * TILE * c->ins, of_weights = 2l * TAPS * c->ins * width;
+    int band = (int)((NEAR - of_weights) / of_row) - 2;
+    band = band > c->out_rows ? c->out_rows : band < step ? step : band / step * step;
+    int bands = (c->out_rows + band - 1) / band, blocks = (c->images + TILE - 1) / TILE;
+    struct layout before;
+    _tile_storeconfig(&before);
+    lay_out(TILE, width / 2, part(c->ins, PAIR), "ssssrrrl");
+    long items = (long)blocks * bands;
+    for (long item = from(items); item < to(items); item++) {
+        long first = item / bands * TILE;
+        if (first + TILE > c->images) first = c->images - TILE; /* some images a second time */
+        int top = (int)(item % bands) * band;
+        int bottom = top + band < c->out_rows ? top + band : c->out_rows;
+        if (!c->spread) {
+            convolve_band(c, c->x + first * c->ins, (long)c->images * c->ins, first, top, bottom);
+            continue;
+        }
+        int above = top > 0 ? top - 1 : 0, below = bottom < c->rows ? bottom + 1 : c->rows;
+        long cell = (long)TILE * c->ins;
+        bf16 *space = thread_space(2 * cell * c->columns * (band + 2));
+        unpool(c, first, above, below, space);
+        convolve_band(c, space - above * c->columns * cell, cell, first, top, bottom);
+    }
+    _tile_release();
+    if (before.palette) _tile_loadconfig(&before);
+}
+
+/* x (rows, columns, images, ins) -> y (out_rows, out_columns, images, outs), padded with zeros.
+ * The maps may differ in size: what is beyond x is zeros. At least TILE images.
+ *
+ * With `chosen`, y is pooled: the largest of 2x2 cells, (out_rows / 2, out_columns / 2, images,
+ * outs), and `chosen` of that shape says which it was. With `spread`, which another call's
+ * `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled first. */
+void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
+                    uint8_t *chosen, int images, int rows, int columns, int out_rows,
+                    int out_columns, int ins, int outs, int threads) {
+    struct convolution c = {
+        .x = x,
+        .spread = spread,
+        .weight = weight,
+        .y = y,
+        .chosen = chosen,
+        .images = images,
+        .rows = rows,
+        .columns = columns,
+        .out_rows = out_rows,
+        .out_columns = out_columns,
+        .ins = ins,
+        .outs = outs,
+    };
+    run(convolve_share, &c, threads);
+}

@@ -1,0 +1,207 @@
+/* The gradient of a 3x3 convolution's weights.
+ *
+ * For each tap the products of the outputs' gradient with the inputs one cell aside, summed over
+ * images and cells. What is summed over has to be a tile's inner side, so both are laid out anew
+ * first, 32 images of a cell at a time. Then rows of cells are walked along: a tile of x is loaded
+ * once for the three taps of a row, one of y once. Sums have one order, whatever the number of
+ * threads. */
+#include "tiles.h"
+#include <stddef.h>
+
+struct gather {
+    const bf16 *x;
+    const uint8_t *spread;
+    bf16 *packed;
+    int rows, columns, images, channels, turned;
+};
+
+/* Some channels of an image at a cell, or zeros where the maximum of its four was not this one, at
+ * `place`. */
+static inline __m512i values(const struct gather *g, long at, int place, __mmask32 present) {
+    if (g->spread)
+        present = _mm256_mask_cmpeq_epi8_mask(
+            present, _mm256_maskz_loadu_epi8(present, g->spread + at), _mm256_set1_epi8(place));
+    return _mm512_maskz_loadu_epi16(present, g->x + at);
+}
+
+static void gather_share(void *job) {
+    const struct gather *g = job;
+    int width = part(g->channels, PAIR), n = width / 2, wide = g->channels / width;
+    long blocks = (g->images + PAIR - 1) / PAIR, cells = (long)g->rows * g->columns,
+         items = blocks * cells;
+    __mmask32 present = width == PAIR ? ~0u : (1u << width) - 1;
+    __mmask16 columns = n == TILE ? 0xffff : (1u << n) - 1;
+    uint16_t order[2][32];
+    for (int half = 0; half < 2; half++)
+        for (int i = 0; i < 32; i++)
+            order[half][i] = (uint16_t)(((i / 2 + half * n) & 31) + (i % 2) * 32);
+    __m512i low = _mm512_loadu_si512(order[0]), high = _mm512_loadu_si512(order[1]);
+    for (long item = from(items); item < to(items); item++) {
+        long block = item / cells, cell = item % cells, first = block * PAIR,
+             row = cell / g->columns, column = cell % g->columns;
+        int place = (int)(2 * (row % 2) + column % 2);
+        long source = g->spread ? row / 2 * (g->columns / 2) + column / 2 : cell;
+        for (int w = 0; w < wide; w++) {
+            long at = (source * g->images + first) * g->channels + w * width;
+            bf16 *into = g->packed + ((2 * w * blocks + block) * cells + cell) * n * PAIR;
+            long next = blocks * cells * n * PAIR; /* channels n to 2n */
+            __m512i pairs[2][16];
+            for (int i = 0; i < 16; i++) {
+                __mmask32 one = first + 2 * i < g->images ? present : 0,
+                          two = first + 2 * i + 1 < g->images ? present : 0;
+                __m512i a = values(g, at + 2 * i * (long)g->channels, place, one);
+                __m512i b = values(g, at + (2 * i + 1) * (long)g->channels, place, two);
+                pairs[0][i] = _mm512_permutex2var_epi16(a, low, b);
+                pairs[1][i] = _mm512_permutex2var_epi16(a, high, b);
+            }
+            for (int half = 0; half < 2; half++) {
+                if (g->turned) {
+                    turn(pairs[half]);
+                    for (int i = 0; i < n; i++)
+                        _mm512_storeu_si512(into + half * next + i * PAIR, pairs[half][i]);
+                } else {
+                    for (int i = 0; i < 16; i++)
+                        _mm512_mask_storeu_epi32(into + half * next + i * 2 * n, columns,
+                                                 pairs[half][i]);
+                }
+            }
+        }
+    }
+}
+
+/* x (rows, columns, images, channels), or pooled with its `spread`, as (channels / n, images / 32,
+ * cells, tile), images filled up with zeros; tiles are (16, n, 2), images by channels, or turned
+ * (n, 32), channels by images. */
+static void gather(const bf16 *x, const uint8_t *spread, bf16 *packed, int rows, int columns,
+                   int images, int channels, int turned, int threads) {
+    struct gather g = {x, spread, packed, rows, columns, images, channels, turned};
+    run(gather_share, &g, threads);
+}
+
+struct correlation {
+    const bf16 *x, *y;
+    float *gradient;
+    int blocks, rows, columns, out_rows, out_columns, ins, outs;
+};
+
+/* Adds the products of a row of y, tiles of `y_tile` elements, and a row of x to the sums of the
+ * three taps; `wide` cells of y, of x one more if `more`. Each tile is loaded once. */
+static inline void three_taps(const bf16 *y, long y_tile, const bf16 *x, long x_tile, long line,
+                              int wide, int more) {
+    int last = wide - !more, column = 0; /* before `last` there is a cell of x to the right */
+#define STEP(left, middle, right, here)                                                           \
+    {                                                                                             \
+        _tile_loadd(here, y + column * y_tile, 2 * PAIR);                                         \
+        if (column) _tile_dpbf16ps(0, here, left);                                                \
+        expect(y + (column + 1) * y_tile, 2 * PAIR);                                              \
+        _tile_dpbf16ps(1, here, middle);                                                          \
+        if (column < last) {                                                                      \
+            _tile_loadd(right, x + (column + 1) * x_tile, line);                                  \
+            expect(x + (column + 2) * x_tile, line);                                              \
+            _tile_dpbf16ps(2, here, right);                                                       \
+        }                                                                                         \
+        if (++column == wide) return;                                                             \
+    }
+    _tile_loadd(4, x, line);
+    for (;;) {
+        STEP(3, 4, 5, 6)
+        STEP(4, 5, 3, 7)
+        STEP(5, 3, 4, 6)
+    }
+#undef STEP
+}
+
+/* What is summed at a time: blocks of 32 images `first` to `last`, rows `top` to `bottom` of y. */
+struct part_sum {
+    int first, last, top, bottom;
+};
+
+/* Adds a part's sums of a row of taps, `shift`, of a block of y's channels, `o`, and of x's, `i`.
+ */
+static void add_part(const struct correlation *c, struct part_sum p, int o, int i, int shift) {
+    int m = part(c->outs, PAIR) / 2, n = part(c->ins, PAIR) / 2;
+    long cells = (long)c->rows * c->columns, y_cells = (long)c->out_rows * c->out_columns;
+    long x_tile = (long)n * PAIR, y_tile = (long)m * PAIR, line = 4l * TAPS * c->ins;
+    float *sums = c->gradient + ((long)o * m * TAPS + 3 * shift) * c->ins + i * n;
+    if (p.first == 0 && p.top == 0) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+    } else {
+        _tile_loadd(0, sums, line);
+        _tile_loadd(1, sums + c->ins, line);
+        _tile_loadd(2, sums + 2 * c->ins, line);
+    }
+    for (int block = p.first; block < p.last; block++) {
+        const bf16 *y = c->y + ((long)o * c->blocks + block) * y_cells * y_tile;
+        const bf16 *x = c->x + ((long)i * c->blocks + block) * cells * x_tile;
+        for (int row = p.top; row < p.bottom; row++) {
+            int x_row = row + shift - 1;
+            if (x_row < 0 || x_row >= c->rows) continue;
+            three_taps(y + (long)row * c->out_columns * y_tile, y_tile,
+                       x + (long)x_row * c->columns * x_tile, x_tile, 4 * n, c->out_columns,
+                       c->columns > c->out_columns);
+        }
+    }
+    _tile_stored(0, sums, line);
+    _tile_stored(1, sums + c->ins, line);
+    _tile_stored(2, sums + 2 * c->ins, line);
+}
+
+static int least(int a, int b) { return a < b ? a : b; }
+static int parts(int all, int size) { return (all + size - 1) / size; }
+
+static void correlate_share(void *job) {
+    const struct correlation *c = job;
+    int m = part(c->outs, PAIR) / 2, n = part(c->ins, PAIR) / 2;
+    int outs = c->outs / m, ins = c->ins / n;
+    /* Items are squares of blocks: the larger, the more often what is near is used. */
+    int side = 4;
+    while (side > 1 && parts(outs, side) * parts(ins, side) < 2 * team_size()) side /= 2;
+    /* Cells of both whose blocks of 32 images stay near, as rows of a map or as whole maps. */
+    int near = NEAR / (2 * side * 2 * TILE * PAIR);
+    int band = near / c->columns > 1 ? least(near / c->columns, c->out_rows) : 1;
+    int together = near / (c->rows * c->columns) > 1 ? near / (c->rows * c->columns) : 1;
+    struct layout before;
+    _tile_storeconfig(&before);
+    lay_out(m, n, PAIR, "sssrrrll");
+    long items = (long)parts(outs, side) * parts(ins, side);
+    for (long item = from(items); item < to(items); item++) {
+        int i_from = (int)(item / parts(outs, side)) * side, i_to = least(i_from + side, ins);
+        int o_from = (int)(item % parts(outs, side)) * side, o_to = least(o_from + side, outs);
+        for (int first = 0; first < c->blocks; first += together)
+            for (int top = 0; top < c->out_rows; top += band) {
+                struct part_sum p = {first, least(first + together, c->blocks), top,
+                                     least(top + band, c->out_rows)};
+                for (int i = i_from; i < i_to; i++)
+                    for (int o = o_from; o < o_to; o++)
+                        for (int shift = 0; shift < 3; shift++) add_part(c, p, o, i, shift);
+            }
+    }
+    _tile_release();
+    if (before.palette) _tile_loadconfig(&before);
+}
+
+/* The gradient (outs, 3, 3, ins), float32, of the weights between x (rows, columns, images, ins)
+ * and the gradient y of the outputs (out_rows, out_columns, images, outs), or pooled with its
+ * `spread`. The spaces have room for both, unpooled, with images filled up to a multiple of 32. No
+ * map of y is larger than that of x. */
+void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread, float *gradient,
+                     bf16 *x_space, bf16 *y_space, int images, int rows, int columns, int out_rows,
+                     int out_columns, int ins, int outs, int threads) {
+    gather(x, NULL, x_space, rows, columns, images, ins, 0, threads);
+    gather(y, spread, y_space, out_rows, out_columns, images, outs, 1, threads);
+    struct correlation c = {
+        .x = x_space,
+        .y = y_space,
+        .gradient = gradient,
+        .blocks = parts(images, PAIR),
+        .rows = rows,
+        .columns = columns,
+        .out_rows = out_rows,
+        .out_columns = out_columns,
+        .ins = ins,
+        .outs = outs,
+    };
+    run(correlate_share, &c, threads);
+}

@@ -1,0 +1,233 @@
+"""A convolution, its pooling, norm and activation in one, on CPUs that multiply tiles (AMX).
+
+Between the kernels maps lie cell by cell, (H, W, B, C), in bfloat16; to torch they are tensors
+(B, C, H, W) with strides of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from fallline.models.kernels import kernels
+
+ACTIVATIONS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # as the kernels count them
+IMAGES = 32  # fewer are not worth laying out
+
+
+def serve(x: Tensor) -> bool:
+    """Whether the kernels are there and compute on a batch (B, C, H, W): autocast to bfloat16."""
+    return (
+        x.device.type == "cpu"
+        and len(x) >= IMAGES
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and not torch.compiler.is_compiling()
+        and kernels() is not None
+    )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """activation(norm(pool(conv(x))) + plus).
+
+    Attributes:
+        conv: 3x3, padded with zeros, without bias.
+        norm: by the batch's statistics while it trains, else by its running ones.
+        activation: one of `ACTIVATIONS`.
+        pooled: by the largest of 2x2 cells.
+    """
+
+    conv: nn.Conv2d
+    norm: nn.BatchNorm2d
+    activation: nn.Module
+    pooled: bool
+
+    def serves(self, x: Tensor) -> bool:
+        """Whether kernels compute it on x (B, C, H, W)."""
+        return (
+            serve(x)
+            and (self.norm.training or not torch.is_grad_enabled())
+            and self.conv.weight.dtype == self.norm.bias.dtype == torch.float32
+            and self.conv.stride == (1, 1)
+            and self.conv.in_channels % 8 == 0
+            and self.conv.out_channels % 16 == 0
+            and type(self.activation) in ACTIVATIONS
+            and (not self.pooled or min(x.shape[2:]) >= 2)
+        )
+
+    def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """(B, C, H, W), (B, O, H', W') -> (B, O, H', W'), bfloat16."""
+        y: Tensor = _Function.apply(
+            x, self.conv.weight, self.norm.weight, self.norm.bias, plus, self
+        )
+        return y
+
+
+class _Function(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        scale: Tensor,
+        bias: Tensor,
+        plus: Tensor | None,
+        layer: Layer,
+    ) -> Tensor:
+        x, plus = cells(x), None if plus is None else cells(plus)
+        z, chosen = _convolve(x, weight, layer.pooled)
+        kept = _take_statistics(z, layer.norm) if layer.norm.training else _running(layer.norm)
+        y = torch.empty_like(z)
+        kind = ACTIVATIONS[type(layer.activation)]
+        _call("activate", z, plus, y, kept, _rows(z), len(weight), kind)
+        ctx.save_for_backward(x, weight, scale, z, chosen, plus, kept)
+        ctx.activation = kind
+        return maps(y)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, scale, z, chosen, plus, kept = ctx.saved_tensors
+        of_sum, of_z = torch.empty_like(z), torch.empty_like(z)
+        of_scale, of_bias = torch.empty_like(scale), torch.empty_like(scale)
+        outputs = len(weight)
+        _call(
+            "norm_gradient", z, plus, cells(gradient), kept, of_sum, of_z, of_scale, of_bias,
+            _totals(outputs), torch.empty(3, outputs), _rows(z), outputs, ctx.activation,
+        )  # fmt: skip
+        of_x = maps(_convolve_back(of_z, chosen, weight, x)) if ctx.needs_input_grad[0] else None
+        of_weight = _correlate(x, of_z, chosen)
+        return of_x, of_weight, of_scale, of_bias, None if plus is None else maps(of_sum), None
+
+
+def cells(x: Tensor) -> Tensor:
+    """(B, C, H, W) as bfloat16 (H, W, B, C), contiguous."""
+    return x.to(torch.bfloat16).permute(2, 3, 0, 1).contiguous()
+
+
+def maps(x: Tensor) -> Tensor:
+    """(H, W, B, C) as (B, C, H, W)."""
+    return x.permute(2, 3, 0, 1)
+
+
+def patches(x: Tensor, side: int, stride: int) -> Tensor:
+    """The patches of x (B, C, H, W) that filters meet, (H', W', B, C side side), bfloat16."""
+    x = cells(x)
+    ends = [stride * ((length - side) // stride) + 1 for length in x.shape[:2]]
+    shifted = [
+        x[row : row + ends[0] : stride, column : column + ends[1] : stride]
+        for row in range(side)
+        for column in range(side)
+    ]
+    return torch.stack(shifted, dim=-1).flatten(3)
+
+
+def _convolve(x: Tensor, weight: Tensor, pooled: bool) -> tuple[Tensor, Tensor | None]:
+    """The convolution of x (H, W, B, C); where it is pooled also which cell was the largest."""
+    height, width, images, inputs = x.shape
+    outputs, size = len(weight), (height, width)
+    z, chosen = x.new_empty(*size, images, outputs), None
+    if pooled:
+        size = height // 2 * 2, width // 2 * 2
+        z = x.new_empty(height // 2, width // 2, images, outputs)
+        chosen = torch.empty_like(z, dtype=torch.uint8)
+    _call(
+        "convolve", x, None, _packed(weight, flipped=False), z, chosen, images, height, width,
+        *size, inputs, outputs,
+    )  # fmt: skip
+    return z, chosen
+
+
+def _convolve_back(of_z: Tensor, chosen: Tensor | None, weight: Tensor, x: Tensor) -> Tensor:
+    """The gradient of x from that of its convolution."""
+    height, width, images, inputs = x.shape
+    of_x = torch.empty_like(x)
+    _call(
+        "convolve", of_z, chosen, _packed(weight, flipped=True), of_x, None, images,
+        *_unpooled(of_z, chosen), height, width, len(weight), inputs,
+    )  # fmt: skip
+    return of_x
+
+
+def _correlate(x: Tensor, of_z: Tensor, chosen: Tensor | None) -> Tensor:
+    """The gradient (O, C, 3, 3), channels last, of the weights."""
+    height, width, images, inputs = x.shape
+    (rows, columns), outputs = _unpooled(of_z, chosen), of_z.shape[3]
+    gradient = torch.empty(outputs, 3, 3, inputs)
+    filled = images + -images % 32
+    _call(
+        "correlate", x, of_z, chosen, gradient,
+        x.new_empty(height * width * filled * inputs),
+        x.new_empty(rows * columns * filled * outputs),
+        images, height, width, rows, columns, inputs, outputs,
+    )  # fmt: skip
+    return gradient.permute(0, 3, 1, 2)
+
+
+def _unpooled(z: Tensor, chosen: Tensor | None) -> tuple[int, int]:
+    """Height and width before pooling, without a last row or column that it left out."""
+    factor = 1 if chosen is None else 2
+    return factor * z.shape[0], factor * z.shape[1]
+
+
+def _packed(weight: Tensor, *, flipped: bool) -> Tensor:
+    """Weights (O, C, 3, 3) as the kernel takes them; flipped ones lead from outputs to inputs."""
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    into = torch.empty(weight.numel(), dtype=torch.bfloat16)
+    _call("pack", weight, into, *(weight.shape[1::-1] if flipped else weight.shape[:2]), flipped)
+    return into
+
+
+def _take_statistics(z: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """Mean, 1 / deviation, scale and shift of z (H, W, B, C), which the running ones take up."""
+    running: list[Tensor | None] = [None, None]
+    momentum = 0.0
+    if norm.track_running_stats and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+        running = [norm.running_mean, norm.running_var]
+        # torch's None stands for the plain mean of all batches
+        momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
+    kept = torch.empty(4, z.shape[3])
+    _call(
+        "statistics", z, norm.weight, norm.bias, *running, float(momentum), float(norm.eps), kept,
+        _totals(z.shape[3]), _rows(z), z.shape[3],
+    )  # fmt: skip
+    return kept
+
+
+def _running(norm: nn.BatchNorm2d) -> Tensor:
+    """Mean, 1 / deviation, scale and shift by the running statistics."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    inverse = (variance + norm.eps).rsqrt()
+    scale = norm.weight * inverse
+    return torch.stack([mean, inverse, scale, norm.bias - mean * scale])
+
+
+def _totals(channels: int) -> Tensor:
+    """Room for each thread's two sums of a channel."""
+    return torch.empty(torch.get_num_threads(), 2, channels, dtype=torch.float64)
+
+
+def _rows(z: Tensor) -> ctypes.c_long:
+    return ctypes.c_long(z.numel() // z.shape[3])
+
+
+def _call(name: str, *arguments: Any) -> None:
+    """Calls a kernel on torch's threads; tensors are passed as the address of their elements."""
+    library = kernels()
+    assert library is not None
+    getattr(library, f"tiles_{name}")(*map(_passed, arguments), torch.get_num_threads())
+
+
+def _passed(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    return ctypes.c_double(argument) if isinstance(argument, float) else argument

@@ -1,0 +1,358 @@
+"""The kernels of our own: torch's numbers but for rounding, and only where they serve."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from fallline.models import kernels as native
+from fallline.models import tiles
+from fallline.models.conv import Conv3x3
+from fallline.models.convnet import WhiteningStem
+from fallline.models.kernels import OPTIONS, SOURCES, compiled, kernels
+from fallline.models.layers import conv_norm_act
+
+BF16 = torch.bfloat16
+SHAPES = [  # images, channels in and out, height, width
+    (32, 24, 32, 9, 9),
+    (33, 16, 16, 1, 1),
+    (47, 32, 48, 2, 3),
+    (64, 48, 96, 5, 4),
+    (40, 64, 32, 3, 6),
+    (50, 8, 80, 8, 7),
+    (36, 40, 16, 6, 19),
+    (34, 96, 64, 13, 2),
+]
+
+
+@pytest.fixture
+def _there() -> None:
+    if kernels() is None:
+        pytest.skip("the kernels need a CPU with AMX and a C compiler")
+
+
+there = pytest.mark.usefixtures("_there")
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def layers(inputs: int, outputs: int) -> tuple[Conv3x3, nn.BatchNorm2d]:
+    torch.manual_seed(inputs + outputs)
+    norm = nn.BatchNorm2d(outputs, momentum=0.3)
+    nn.init.uniform_(norm.weight, 0.5, 2)
+    nn.init.normal_(norm.bias)
+    conv = Conv3x3(inputs, outputs)
+    with torch.no_grad():  # else another cell may be the largest before and after rounding
+        conv.weight.copy_(conv.weight.to(BF16))
+    return conv, norm
+
+
+def rounded(*shape: int) -> Tensor:
+    """Numbers that bfloat16 holds, in float32."""
+    return torch.randn(shape).to(BF16).float()
+
+
+Results = dict[str, Tensor]
+
+
+def one_pass(
+    way: str,
+    conv: Conv3x3,
+    norm: nn.BatchNorm2d,
+    activation: nn.Module,
+    pooled: bool,
+    inputs: tuple[Tensor, Tensor | None, Tensor],
+) -> Results:
+    """Output, gradients and running statistics, by the kernels, by torch, or exactly."""
+    conv, norm = deepcopy(conv), deepcopy(norm)
+    x, plus, gradient = (None if t is None else t.clone() for t in inputs)
+    assert x is not None
+    if way == "exact":
+        conv, norm, x = conv.double(), norm.double(), x.double()
+        plus = None if plus is None else plus.double()
+    x.requires_grad_()
+    if plus is not None:
+        plus.requires_grad_()
+    with (
+        torch.autocast("cpu", BF16, enabled=way != "exact"),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        if way != "kernels":
+            patch.setattr(tiles, "serve", lambda x: False)
+        assert tiles.Layer(conv, norm, activation, pooled).serves(x) == (way == "kernels")
+        y = conv_norm_act(x, conv, norm, activation, pooled=pooled, plus=plus)
+    y.backward(gradient.to(y.dtype))  # type: ignore[union-attr, no-untyped-call]
+    found = {
+        "y": y.detach(),
+        "x": x.grad,
+        "weight": conv.weight.grad,
+        "norm.weight": norm.weight.grad,
+        "norm.bias": norm.bias.grad,
+        "plus": None if plus is None else plus.grad,
+        "running mean": norm.running_mean,
+        "running variance": norm.running_var,
+    }
+    return {name: value.double() for name, value in found.items() if value is not None}
+
+
+@there
+@pytest.mark.parametrize(
+    ("activation", "pooled", "adds"),
+    [
+        (nn.ReLU(), False, True),
+        (nn.SiLU(), True, False),
+        (nn.SiLU(), False, True),
+        (nn.GELU(), False, False),
+        (nn.GELU(), True, True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_kernels_round_hardly_more_than_torch(
+    shape: tuple[int, int, int, int, int], pooled: bool, adds: bool, activation: nn.Module
+) -> None:
+    images, inputs, outputs, height, width = shape
+    pooled = pooled and min(height, width) > 1
+    sides = (height // 2, width // 2) if pooled else (height, width)
+    conv, norm = layers(inputs, outputs)
+    of = images, outputs, *sides
+    given = rounded(images, inputs, height, width), rounded(*of) if adds else None, rounded(*of)
+    ours, theirs, exact = (
+        one_pass(way, conv, norm, activation, pooled, given)
+        for way in ("kernels", "torch", "exact")
+    )
+    assert ours.keys() == theirs.keys() == exact.keys()
+    slack = 0.03 if isinstance(activation, nn.ReLU) else 2e-3  # some cells are on its other side
+    for name, value in exact.items():
+        error, allowed = ((r[name] - value).norm() / value.norm() for r in (ours, theirs))
+        assert error < 1.2 * allowed + slack, name
+
+
+@there
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_what_needs_no_rounding_is_convolved_exactly(
+    shape: tuple[int, int, int, int, int], threads: int
+) -> None:
+    images, inputs, outputs, height, width = shape
+    torch.manual_seed(0)
+    x = (torch.rand(images, inputs, height, width) < 0.2) * 1.0
+    weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
+    exact = F.conv2d(x, weight, padding=1)
+    assert exact.abs().max() <= 256  # integers beyond it bfloat16 rounds
+    z, chosen = tiles._convolve(tiles.cells(x), weight, pooled=False)
+    assert chosen is None
+    assert torch.equal(tiles.maps(z).float(), exact)
+
+
+@there
+@pytest.mark.parametrize("shape", [s for s in SHAPES if min(s[3:]) > 1], ids=str)
+def test_the_largest_of_four_is_the_first_of_equals_and_takes_the_gradient(
+    shape: tuple[int, int, int, int, int],
+) -> None:
+    images, inputs, outputs, height, width = shape
+    torch.manual_seed(1)
+    x = (torch.rand(images, inputs, height, width) < 0.1) * 1.0
+    weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
+    z, chosen = tiles._convolve(tiles.cells(x), weight, pooled=True)
+    assert chosen is not None
+    full = F.conv2d(x, weight, padding=1).requires_grad_()
+    pooled, places = F.max_pool2d(full, 2, return_indices=True)
+    assert torch.equal(tiles.maps(z).float(), pooled)
+    row, column = places // width, places % width
+    assert torch.equal(tiles.maps(chosen).long(), 2 * (row % 2) + column % 2)
+    of_z = torch.randint(-2, 3, pooled.shape).float()
+    (of_full,) = torch.autograd.grad(pooled, full, of_z)
+    of_x = tiles._convolve_back(tiles.cells(of_z), chosen, weight, tiles.cells(x))
+    wanted = conv2d_input(x.shape, weight, of_full, padding=1)  # type: ignore[no-untyped-call]
+    assert torch.equal(tiles.maps(of_x), wanted.to(BF16))
+    of_weight = tiles._correlate(tiles.cells(x), tiles.cells(of_z), chosen)
+    wanted = conv2d_weight(x, weight.shape, of_full, padding=1)  # type: ignore[no-untyped-call]
+    assert torch.equal(of_weight, wanted)
+
+
+@there
+def test_the_number_of_threads_changes_no_bit_of_a_convolution() -> None:
+    def both() -> tuple[Tensor, Tensor]:
+        torch.manual_seed(0)
+        x, y = tiles.cells(torch.randn(50, 32, 7, 7)), tiles.cells(torch.randn(50, 64, 7, 7))
+        z, _ = tiles._convolve(x, torch.randn(64, 32, 3, 3), pooled=False)
+        return z, tiles._correlate(x, y, None)
+
+    before = torch.get_num_threads()
+    results = []
+    for number in (1, 2, 3):
+        torch.set_num_threads(number)
+        results.append(both())
+    torch.set_num_threads(before)
+    for one, other in pairwise(results):
+        assert all(map(torch.equal, one, other))
+
+
+@there
+def test_a_nan_is_passed_on(threads: int) -> None:
+    conv, norm = layers(16, 16)
+    x = torch.randn(32, 16, 4, 4)
+    x[3, 2, 1, 1] = torch.nan
+    with torch.autocast("cpu", BF16):
+        y = conv_norm_act(x, conv, norm, nn.GELU(), pooled=True)
+    assert y.isnan().all()
+    assert norm.running_mean is not None
+    assert norm.running_mean.isnan().all()
+
+
+@there
+@pytest.mark.parametrize("momentum", [0.1, None, 0])
+def test_running_statistics_are_torchs(momentum: float | None) -> None:
+    conv, norm = layers(16, 32)
+    norm.momentum = momentum
+    other = deepcopy(norm)
+    for _ in range(3):
+        x = rounded(40, 16, 3, 3)
+        with torch.autocast("cpu", BF16):
+            conv_norm_act(x, conv, norm, nn.ReLU())
+            other(conv(x))
+    for ours, theirs in zip(norm.buffers(), other.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+@there
+def test_statistics_that_are_not_tracked_leave_no_trace() -> None:
+    conv, norm = layers(16, 32)
+    before = deepcopy(norm.state_dict())
+    norm.track_running_stats = False
+    with torch.autocast("cpu", BF16):
+        conv_norm_act(rounded(40, 16, 3, 3), conv, norm, nn.ReLU())
+    assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())
+
+
+@there
+def test_evaluation_goes_by_the_running_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv, norm = layers(24, 32)
+    norm.running_mean, norm.running_var = torch.randn(32), torch.rand(32) + 0.5
+    norm.eval()
+    x = rounded(40, 24, 6, 6)
+    with torch.inference_mode(), torch.autocast("cpu", BF16):
+        assert tiles.Layer(conv, norm, nn.SiLU(), True).serves(x)
+        ours = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
+        monkeypatch.setattr(tiles, "serve", lambda x: False)
+        theirs = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
+    torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+
+
+@there
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_stem_is_the_same_as_a_matrix_product(
+    stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stem = WhiteningStem(3, stride)
+    nn.init.normal_(stem.conv.get_parameter("bias"))
+    x = rounded(40, 3, 8, 7)
+    with torch.autocast("cpu", BF16):
+        ours = stem(x)
+        monkeypatch.setattr(tiles, "serve", lambda x: False)
+        torch.testing.assert_close(ours, stem(x))
+
+
+@there
+def test_torchs_own_products_are_right_after_a_kernel() -> None:
+    conv, norm = layers(32, 32)
+    a, b = torch.randint(-2, 3, (2, 200, 200)).to(BF16)
+    exact = a.float() @ b.float()
+    for _ in range(3):
+        assert torch.equal(a @ b, exact.to(BF16))
+        with torch.autocast("cpu", BF16):
+            conv_norm_act(rounded(33, 32, 5, 5), conv, norm, nn.ReLU())
+    assert torch.equal(a @ b, exact.to(BF16))
+
+
+@there
+@pytest.mark.parametrize(
+    ("change", "serves"),
+    [
+        ({}, True),
+        ({"images": 31}, False),
+        ({"autocast": False}, False),
+        ({"dtype": torch.float16}, False),
+        ({"stride": 2}, False),
+        ({"inputs": 12}, False),
+        ({"outputs": 24}, False),
+        ({"activation": nn.Tanh()}, False),
+        ({"side": 1}, False),  # there is nothing to pool
+        ({"training": False}, False),  # with gradients of running statistics
+        ({"weights": BF16}, False),
+    ],
+    ids=str,
+)
+def test_they_serve_where_they_can(change: dict[str, Any], serves: bool) -> None:
+    given: dict[str, Any] = {
+        "images": 32, "inputs": 16, "outputs": 16, "side": 4, "stride": 1, "autocast": True,
+        "dtype": BF16, "activation": nn.SiLU(), "training": True, "weights": torch.float32,
+    } | change  # fmt: skip
+    conv = Conv3x3(given["inputs"], given["outputs"], given["stride"]).to(given["weights"])
+    norm = nn.BatchNorm2d(given["outputs"]).train(given["training"])
+    x = torch.randn(given["images"], given["inputs"], given["side"], given["side"])
+    with torch.autocast("cpu", given["dtype"], enabled=given["autocast"]):
+        layer = tiles.Layer(conv, norm, given["activation"], pooled=True)
+        assert layer.serves(x) == serves
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    return tmp_path / "kernels"
+
+
+def test_without_a_compiler_there_are_none(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert compiled() is None
+    monkeypatch.setenv("CC", "false")  # a compiler that fails
+    assert compiled() is None
+    assert not list(empty_cache.iterdir())
+
+
+def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    assert kernels.__wrapped__() is None
+
+
+@there
+def test_they_are_compiled_once_and_only_loaded_if_nobody_else_could_write_them(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = compiled()
+    assert file is not None
+    assert list(empty_cache.iterdir()) == [file]
+    monkeypatch.setenv("CC", "true")  # leaves nothing behind
+    assert compiled() == file
+    file.chmod(0o777)
+    assert compiled() is None
+
+
+@there
+def test_they_compile_without_a_warning(tmp_path: Path) -> None:
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    assert compiler is not None
+    sources = map(str, sorted(SOURCES.glob("*.c")))
+    strict = ["-Wall", "-Wextra", "-Werror", "-O1"]
+    command = [compiler, *OPTIONS, *strict, "-o", str(tmp_path / "kernels.so"), *sources]
+    subprocess.run(command, check=True)
