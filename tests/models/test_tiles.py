@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from itertools import pairwise
@@ -34,6 +35,10 @@ SHAPES = [  # images, channels in and out, height, width
     (50, 8, 80, 8, 7),
     (36, 40, 16, 6, 19),
     (34, 96, 64, 13, 2),
+    (32, 208, 16, 2, 2),  # 13 columns in a tile
+    (32, 16, 176, 3, 3),
+    (33, 16, 16, 41, 41),  # more than stays in the cache: several bands, and portions of sums
+    (96, 64, 64, 15, 15),
 ]
 
 
@@ -192,7 +197,7 @@ def test_the_largest_of_four_is_the_first_of_equals_and_takes_the_gradient(
 def test_the_number_of_threads_changes_no_bit_of_a_convolution() -> None:
     def both() -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)
-        x, y = tiles.cells(torch.randn(50, 32, 7, 7)), tiles.cells(torch.randn(50, 64, 7, 7))
+        x, y = tiles.cells(torch.randn(50, 32, 19, 9)), tiles.cells(torch.randn(50, 64, 19, 9))
         z, _ = tiles._convolve(x, torch.randn(64, 32, 3, 3), pooled=False)
         return z, tiles._correlate(x, y, None)
 
@@ -296,6 +301,9 @@ def test_torchs_own_products_are_right_after_a_kernel() -> None:
         ({"outputs": 24}, False),
         ({"activation": nn.Tanh()}, False),
         ({"side": 1}, False),  # there is nothing to pool
+        ({"activation": nn.GELU("tanh")}, False),
+        ({"affine": False}, False),
+        ({"conv": nn.Conv2d(16, 16, 1, bias=False)}, False),
         ({"training": False}, False),  # with gradients of running statistics
         ({"weights": BF16}, False),
     ],
@@ -306,8 +314,10 @@ def test_they_serve_where_they_can(change: dict[str, Any], serves: bool) -> None
         "images": 32, "inputs": 16, "outputs": 16, "side": 4, "stride": 1, "autocast": True,
         "dtype": BF16, "activation": nn.SiLU(), "training": True, "weights": torch.float32,
     } | change  # fmt: skip
-    conv = Conv3x3(given["inputs"], given["outputs"], given["stride"]).to(given["weights"])
-    norm = nn.BatchNorm2d(given["outputs"]).train(given["training"])
+    conv = Conv3x3(given["inputs"], given["outputs"], given["stride"])
+    conv = given.get("conv", conv).to(given["weights"])
+    norm = nn.BatchNorm2d(given["outputs"], affine=given.get("affine", True))
+    norm.train(given["training"])
     x = torch.randn(given["images"], given["inputs"], given["side"], given["side"])
     with torch.autocast("cpu", given["dtype"], enabled=given["autocast"]):
         layer = tiles.Layer(conv, norm, given["activation"], pooled=True)
@@ -336,16 +346,46 @@ def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch
 
 
 @there
-def test_they_are_compiled_once_and_only_loaded_if_nobody_else_could_write_them(
+def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = os.umask(0o002)  # as for users with a group of their own
     file = compiled()
+    os.umask(before)
     assert file is not None
     assert list(empty_cache.iterdir()) == [file]
-    monkeypatch.setenv("CC", "true")  # leaves nothing behind
-    assert compiled() == file
-    file.chmod(0o777)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert compiled() == file  # nothing is needed but the file
+    file.chmod(0o770)
     assert compiled() is None
+    file.chmod(0o700)
+    empty_cache.chmod(0o777)
+    assert compiled() is None
+    empty_cache.chmod(0o700)
+    there = file.rename(empty_cache / "elsewhere.so")
+    file.symlink_to(there)
+    assert compiled() is None
+
+
+@there
+def test_a_damaged_library_is_compiled_anew(empty_cache: Path) -> None:
+    file = compiled()
+    assert file is not None
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])  # who loads it is ended by SIGBUS
+    assert compiled() == file
+    assert file.read_bytes() == whole
+
+
+def test_a_compiler_that_hangs_is_ended(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "sh -c 'sleep 600' sh")
+    monkeypatch.setattr(native, "SECONDS", 0.1)
+    began = time.monotonic()
+    assert compiled() is None
+    assert time.monotonic() - began < 60
+    assert not list(empty_cache.iterdir())
 
 
 @there

@@ -66,7 +66,7 @@ def test_a_run_that_lacks_the_kernels_of_its_cpu_says_so_and_trains(
     run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
     assert run.outcome.status == "completed"
     assert run.folder.read_environment()["kernels"] is False
-    assert ("need a C compiler" in capsys.readouterr().err) == (precision == "bf16")
+    assert ("they need a C compiler" in capsys.readouterr().err) == (precision == "bf16")
 
 
 def test_fitting_the_net_to_the_images_counts_as_training(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -21,9 +23,27 @@ from fallline.openmp import openmp
 from fallline.storage import cache_folder
 
 SOURCES = Path(__file__).with_name("amx")
-OPTIONS = ("-O3", "-march=sapphirerapids", "-shared", "-fPIC")
-NEEDED = frozenset({"amx_bf16", "amx_tile", "avx512_bf16", "avx512f", "avx512bw", "avx512vl"})
-SECONDS = 120  # a compiler may take
+INSTRUCTIONS = {  # what the kernels use, and no more, as Linux and as compilers name it
+    "amx_tile": "-mamx-tile",
+    "amx_bf16": "-mamx-bf16",
+    "avx512f": "-mavx512f",
+    "avx512bw": "-mavx512bw",
+    "avx512dq": "-mavx512dq",
+    "avx512vl": "-mavx512vl",
+    "avx512_bf16": "-mavx512bf16",
+    "fma": "-mfma",
+}
+NEEDED = frozenset(INSTRUCTIONS)
+OPTIONS = (
+    *INSTRUCTIONS.values(),
+    "-O3",
+    "-mtune=sapphirerapids",
+    "-fno-math-errno",  # a root is an instruction
+    "-fvisibility=hidden",  # no other library's `run` is called for ours
+    "-fPIC",
+    "-shared",
+)
+SECONDS = 60  # a compiler may take; it needs two
 
 
 @cache
@@ -34,45 +54,72 @@ def kernels() -> ctypes.CDLL | None:
     team, file = openmp(), compiled()
     if team is None or file is None:
         return None
-    library = ctypes.CDLL(str(file))
+    try:
+        library = ctypes.CDLL(str(file))
+    except OSError:  # nothing is executed from such a disk
+        return None
     threads = team.GOMP_parallel, team.omp_get_thread_num, team.omp_get_num_threads
     return library if library.tiles_open(*threads) == 0 else None
 
 
 def compiled() -> Path | None:
-    """The shared library of the kernels, compiled if it was not yet; None without a compiler."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
-        return None
+    """The shared library of the kernels, compiled if it was not yet; None where that failed.
+
+    Its name holds the digests of what it was made of and of itself: a damaged one, which would end
+    the process that loads it, is not taken.
+    """
     folder = cache_folder() / "kernels"
-    file = folder / f"{_digest()}.so"
-    if _is_ours(file):
-        return file
+    sources = sorted(SOURCES.iterdir())
+    made_of = _digest(" ".join(OPTIONS).encode(), *(source.read_bytes() for source in sources))
+    for file in sorted(folder.glob(f"{made_of}-*.so")):
+        if _is_ours(file) and file.stem == f"{made_of}-{_digest(file.read_bytes())}":
+            return file
+    command = shlex.split(os.environ.get("CC") or "cc")
+    if shutil.which(command[0]) is None:
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            fresh = Path(place) / file.name
-            sources = map(str, sorted(SOURCES.glob("*.c")))
-            command = [compiler, *OPTIONS, "-o", str(fresh), *sources]
-            subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+            fresh = Path(place) / "kernels.so"
+            inputs = [str(source) for source in sources if source.suffix == ".c"]
+            _run([*command, *OPTIONS, "-o", str(fresh), *inputs])
+            fresh.chmod(0o700)
+            file = folder / f"{made_of}-{_digest(fresh.read_bytes())}.so"
             os.replace(fresh, file)
     except (OSError, subprocess.SubprocessError):
         return None
     return file if _is_ours(file) else None
 
 
-def _digest() -> str:
-    """Of all that the library is made of."""
-    digest = hashlib.sha256(" ".join(OPTIONS).encode())
-    for source in sorted(SOURCES.iterdir()):
-        digest.update(source.read_bytes())
+def _run(command: list[str]) -> None:
+    """Runs a compiler, whose own children end with it. Raises SubprocessError if it fails."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    try:
+        code = process.wait(SECONDS)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 
 def _is_ours(file: Path) -> bool:
-    """Nobody else may have written it: it is code."""
+    """Whether nobody else can have written it, or put it there: it is code."""
     try:
-        found = file.stat()
+        found, folder = file.lstat(), file.parent.stat()
     except OSError:
         return False
-    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    others = stat.S_IWGRP | stat.S_IWOTH
+    ours = all(s.st_uid == os.geteuid() and not s.st_mode & others for s in (found, folder))
+    return ours and stat.S_ISREG(found.st_mode)

@@ -36,7 +36,7 @@ def conv_norm_act(
 ) -> Tensor:
     """activation(norm(conv(x)) + plus), the convolution max-pooled by 2 if `pooled`.
 
-    (B, C, H, W) -> (B, O, H', W'), in one where there are kernels for it.
+    (B, C, H, W) -> (B, O, H', W'), in one pass where there are kernels for it.
     """
     layer = tiles.Layer(conv, norm, activation, pooled)
     if layer.serves(x):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from fallline.models.conv import Conv3x3
 from fallline.models.kernels import kernels
 
 ACTIVATIONS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # as the kernels count them
@@ -23,11 +24,11 @@ IMAGES = 32  # fewer are not worth laying out
 def serve(x: Tensor) -> bool:
     """Whether the kernels are there and compute on a batch (B, C, H, W): autocast to bfloat16."""
     return (
-        x.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and x.device.type == "cpu"
         and len(x) >= IMAGES
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        and not torch.compiler.is_compiling()
         and kernels() is not None
     )
 
@@ -37,9 +38,9 @@ class Layer:
     """activation(norm(pool(conv(x))) + plus).
 
     Attributes:
-        conv: 3x3, padded with zeros, without bias.
+        conv: the kernels know 3x3 ones only.
         norm: by the batch's statistics while it trains, else by its running ones.
-        activation: one of `ACTIVATIONS`.
+        activation: the kernels know those of `ACTIVATIONS`.
         pooled: by the largest of 2x2 cells.
     """
 
@@ -50,19 +51,36 @@ class Layer:
 
     def serves(self, x: Tensor) -> bool:
         """Whether kernels compute it on x (B, C, H, W)."""
+        return serve(x) and self._knows_layers() and self._knows_shape(x.shape)
+
+    def _knows_layers(self) -> bool:
+        conv, norm = self.conv, self.norm
+        trains = norm.training or not torch.is_grad_enabled()
+        by_batch = norm.training or norm.running_mean is not None
+        if not isinstance(conv, Conv3x3) or not norm.affine or not trains or not by_batch:
+            return False
+        known = type(self.activation) in ACTIVATIONS
+        exact = getattr(self.activation, "approximate", "none") == "none"  # GELU's other way
+        held = [conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
+        floats = all(t is None or (t.dtype, t.device.type) == (torch.float32, "cpu") for t in held)
+        return known and exact and floats and norm.bias is not None
+
+    def _knows_shape(self, shape: torch.Size) -> bool:
+        conv = self.conv
         return (
-            serve(x)
-            and (self.norm.training or not torch.is_grad_enabled())
-            and self.conv.weight.dtype == self.norm.bias.dtype == torch.float32
-            and self.conv.stride == (1, 1)
-            and self.conv.in_channels % 8 == 0
-            and self.conv.out_channels % 16 == 0
-            and type(self.activation) in ACTIVATIONS
-            and (not self.pooled or min(x.shape[2:]) >= 2)
+            conv.stride == (1, 1)
+            and shape[1] == conv.in_channels
+            and conv.in_channels % 8 == 0
+            and conv.out_channels % 16 == 0
+            and conv.out_channels == self.norm.num_features
+            and min(shape[2:]) >= 1 + self.pooled
         )
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """(B, C, H, W), (B, O, H', W') -> (B, O, H', W'), bfloat16."""
+        factor = 1 + self.pooled
+        shape = len(x), self.conv.out_channels, x.shape[2] // factor, x.shape[3] // factor
+        assert plus is None or plus.shape == shape, "kernels do not broadcast"
         y: Tensor = _Function.apply(
             x, self.conv.weight, self.norm.weight, self.norm.bias, plus, self
         )
@@ -99,10 +117,11 @@ class _Function(torch.autograd.Function):
         outputs = len(weight)
         _call(
             "norm_gradient", z, plus, cells(gradient), kept, of_sum, of_z, of_scale, of_bias,
-            _totals(outputs), torch.empty(3, outputs), _rows(z), outputs, ctx.activation,
+            _totals(outputs), _floats(3, outputs), _rows(z), outputs, ctx.activation,
         )  # fmt: skip
-        of_x = maps(_convolve_back(of_z, chosen, weight, x)) if ctx.needs_input_grad[0] else None
-        of_weight = _correlate(x, of_z, chosen)
+        needs = ctx.needs_input_grad
+        of_x = maps(_convolve_back(of_z, chosen, weight, x)) if needs[0] else None
+        of_weight = _correlate(x, of_z, chosen) if needs[1] else None
         return of_x, of_weight, of_scale, of_bias, None if plus is None else maps(of_sum), None
 
 
@@ -131,15 +150,13 @@ def patches(x: Tensor, side: int, stride: int) -> Tensor:
 def _convolve(x: Tensor, weight: Tensor, pooled: bool) -> tuple[Tensor, Tensor | None]:
     """The convolution of x (H, W, B, C); where it is pooled also which cell was the largest."""
     height, width, images, inputs = x.shape
-    outputs, size = len(weight), (height, width)
-    z, chosen = x.new_empty(*size, images, outputs), None
-    if pooled:
-        size = height // 2 * 2, width // 2 * 2
-        z = x.new_empty(height // 2, width // 2, images, outputs)
-        chosen = torch.empty_like(z, dtype=torch.uint8)
+    factor, outputs = 1 + pooled, len(weight)
+    rows, columns = height // factor, width // factor
+    z = x.new_empty(rows, columns, images, outputs)
+    chosen = torch.empty_like(z, dtype=torch.uint8) if pooled else None
     _call(
         "convolve", x, None, _packed(weight, flipped=False), z, chosen, images, height, width,
-        *size, inputs, outputs,
+        factor * rows, factor * columns, inputs, outputs,
     )  # fmt: skip
     return z, chosen
 
@@ -159,7 +176,7 @@ def _correlate(x: Tensor, of_z: Tensor, chosen: Tensor | None) -> Tensor:
     """The gradient (O, C, 3, 3), channels last, of the weights."""
     height, width, images, inputs = x.shape
     (rows, columns), outputs = _unpooled(of_z, chosen), of_z.shape[3]
-    gradient = torch.empty(outputs, 3, 3, inputs)
+    gradient = _floats(outputs, 3, 3, inputs)
     filled = images + -images % 32
     _call(
         "correlate", x, of_z, chosen, gradient,
@@ -179,7 +196,7 @@ def _unpooled(z: Tensor, chosen: Tensor | None) -> tuple[int, int]:
 def _packed(weight: Tensor, *, flipped: bool) -> Tensor:
     """Weights (O, C, 3, 3) as the kernel takes them; flipped ones lead from outputs to inputs."""
     weight = weight.contiguous(memory_format=torch.channels_last)
-    into = torch.empty(weight.numel(), dtype=torch.bfloat16)
+    into = torch.empty_like(weight, dtype=torch.bfloat16)
     _call("pack", weight, into, *(weight.shape[1::-1] if flipped else weight.shape[:2]), flipped)
     return into
 
@@ -193,7 +210,7 @@ def _take_statistics(z: Tensor, norm: nn.BatchNorm2d) -> Tensor:
         running = [norm.running_mean, norm.running_var]
         # torch's None stands for the plain mean of all batches
         momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
-    kept = torch.empty(4, z.shape[3])
+    kept = _floats(4, z.shape[3])
     _call(
         "statistics", z, norm.weight, norm.bias, *running, float(momentum), float(norm.eps), kept,
         _totals(z.shape[3]), _rows(z), z.shape[3],
@@ -211,9 +228,15 @@ def _running(norm: nn.BatchNorm2d) -> Tensor:
     return torch.stack([mean, inverse, scale, norm.bias - mean * scale])
 
 
+def _floats(*shape: int) -> Tensor:
+    """Room for numbers in float32, whatever torch's defaults are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
 def _totals(channels: int) -> Tensor:
     """Room for each thread's two sums of a channel."""
-    return torch.empty(torch.get_num_threads(), 2, channels, dtype=torch.float64)
+    shape = torch.get_num_threads(), 2, channels
+    return torch.empty(shape, dtype=torch.float64, device="cpu")
 
 
 def _rows(z: Tensor) -> ctypes.c_long:

@@ -62,6 +62,7 @@ def _convolves_in_bf16_on_a_cpu(job: Job) -> bool:
     return (
         job.device.type == "cpu"
         and job.config.train.precision == "bf16"
+        and not job.config.train.compile
         and any(isinstance(module, Conv3x3) for module in job.model.modules())
     )
 

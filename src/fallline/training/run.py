@@ -264,8 +264,8 @@ def _carry_out(
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
     if lacks_kernels(job):
         tell(
-            "steps take about twice as long as they could: this CPU's kernels need a C compiler, "
-            "and none was found that compiles them (install gcc 12 or later, or name one in CC)"
+            "steps take about twice as long as they could: the kernels for this CPU could not be "
+            "compiled and loaded (they need a C compiler: install gcc 12 or later)"
         )
     start = RunStart(
         folder,

@@ -59,7 +59,8 @@ static void pack_share(void *job) {
 /* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them:
  * (outs / n, 3, ins / k, 3, k / 2, n, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a
  * gradient of outputs, `ins`, to that of inputs, `outs`. */
-void tiles_pack(const float *weight, bf16 *packed, int outs, int ins, int flipped, int threads) {
+EXPORTED void tiles_pack(const float *weight, bf16 *packed, int outs, int ins, int flipped,
+                         int threads) {
     struct pack p = {weight, packed, outs, ins, flipped};
     run(pack_share, &p, threads);
 }
@@ -91,14 +92,14 @@ static void unpool(const struct convolution *c, long first, int top, int bottom,
         }
 }
 
-/* Memory of a thread, kept from call to call. */
+/* Memory of a thread, kept from call to call: NEAR or three rows of x, whatever is more. */
 static void *thread_space(size_t bytes) {
     static _Thread_local void *space;
     static _Thread_local size_t room;
     if (room < bytes) {
         free(space);
         space = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        if (!space) abort(); /* as the kernel would end it: some hundred KB */
+        if (!space) abort();
         room = bytes;
     }
     return space;
@@ -253,13 +254,13 @@ static void convolve_share(void *job) {
     int band = (int)((NEAR - of_weights) / of_row) - 2;
     band = band > c->out_rows ? c->out_rows : band < step ? step : band / step * step;
     int bands = (c->out_rows + band - 1) / band, blocks = (c->images + TILE - 1) / TILE;
-    struct layout before;
-    _tile_storeconfig(&before);
+    struct layout before = stored_layout();
     lay_out(TILE, width / 2, part(c->ins, PAIR), "ssssrrrl");
     long items = (long)blocks * bands;
     for (long item = from(items); item < to(items); item++) {
         long first = item / bands * TILE;
-        if (first + TILE > c->images) first = c->images - TILE; /* some images a second time */
+        /* Some images a second time, with the same values to the bit, maybe by another thread. */
+        if (first + TILE > c->images) first = c->images - TILE;
         int top = (int)(item % bands) * band;
         int bottom = top + band < c->out_rows ? top + band : c->out_rows;
         if (!c->spread) {
@@ -270,10 +271,10 @@ static void convolve_share(void *job) {
         long cell = (long)TILE * c->ins;
         bf16 *space = thread_space(2 * cell * c->columns * (band + 2));
         unpool(c, first, above, below, space);
+        SETTLED(space);
         convolve_band(c, space - above * c->columns * cell, cell, first, top, bottom);
     }
-    _tile_release();
-    if (before.palette) _tile_loadconfig(&before);
+    restore_layout(&before);
 }
 
 /* x (rows, columns, images, ins) -> y (out_rows, out_columns, images, outs), padded with zeros.
@@ -282,9 +283,9 @@ static void convolve_share(void *job) {
  * With `chosen`, y is pooled: the largest of 2x2 cells, (out_rows / 2, out_columns / 2, images,
  * outs), and `chosen` of that shape says which it was. With `spread`, which another call's
  * `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled first. */
-void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
-                    uint8_t *chosen, int images, int rows, int columns, int out_rows,
-                    int out_columns, int ins, int outs, int threads) {
+EXPORTED void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
+                             uint8_t *chosen, int images, int rows, int columns, int out_rows,
+                             int out_columns, int ins, int outs, int threads) {
     struct convolution c = {
         .x = x,
         .spread = spread,

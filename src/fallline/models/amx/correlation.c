@@ -112,13 +112,14 @@ static inline void three_taps(const bf16 *y, long y_tile, const bf16 *x, long x_
 }
 
 /* What is summed at a time: blocks of 32 images `first` to `last`, rows `top` to `bottom` of y. */
-struct part_sum {
+struct portion {
     int first, last, top, bottom;
 };
 
-/* Adds a part's sums of a row of taps, `shift`, of a block of y's channels, `o`, and of x's, `i`.
+/* Adds a portion's sums of a row of taps, `shift`, of a block of y's channels, `o`, and of x's,
+ * `i`.
  */
-static void add_part(const struct correlation *c, struct part_sum p, int o, int i, int shift) {
+static void add_portion(const struct correlation *c, struct portion p, int o, int i, int shift) {
     int m = part(c->outs, PAIR) / 2, n = part(c->ins, PAIR) / 2;
     long cells = (long)c->rows * c->columns, y_cells = (long)c->out_rows * c->out_columns;
     long x_tile = (long)n * PAIR, y_tile = (long)m * PAIR, line = 4l * TAPS * c->ins;
@@ -149,7 +150,7 @@ static void add_part(const struct correlation *c, struct part_sum p, int o, int 
 }
 
 static int least(int a, int b) { return a < b ? a : b; }
-static int parts(int all, int size) { return (all + size - 1) / size; }
+static int quotient_up(int all, int size) { return (all + size - 1) / size; }
 
 static void correlate_share(void *job) {
     const struct correlation *c = job;
@@ -157,45 +158,46 @@ static void correlate_share(void *job) {
     int outs = c->outs / m, ins = c->ins / n;
     /* Items are squares of blocks: the larger, the more often what is near is used. */
     int side = 4;
-    while (side > 1 && parts(outs, side) * parts(ins, side) < 2 * team_size()) side /= 2;
+    while (side > 1 && quotient_up(outs, side) * quotient_up(ins, side) < 2 * team_size())
+        side /= 2;
     /* Cells of both whose blocks of 32 images stay near, as rows of a map or as whole maps. */
     int near = NEAR / (2 * side * 2 * TILE * PAIR);
     int band = near / c->columns > 1 ? least(near / c->columns, c->out_rows) : 1;
     int together = near / (c->rows * c->columns) > 1 ? near / (c->rows * c->columns) : 1;
-    struct layout before;
-    _tile_storeconfig(&before);
+    struct layout before = stored_layout();
     lay_out(m, n, PAIR, "sssrrrll");
-    long items = (long)parts(outs, side) * parts(ins, side);
+    long items = (long)quotient_up(outs, side) * quotient_up(ins, side);
     for (long item = from(items); item < to(items); item++) {
-        int i_from = (int)(item / parts(outs, side)) * side, i_to = least(i_from + side, ins);
-        int o_from = (int)(item % parts(outs, side)) * side, o_to = least(o_from + side, outs);
+        int i_from = (int)(item / quotient_up(outs, side)) * side,
+            i_to = least(i_from + side, ins);
+        int o_from = (int)(item % quotient_up(outs, side)) * side,
+            o_to = least(o_from + side, outs);
         for (int first = 0; first < c->blocks; first += together)
             for (int top = 0; top < c->out_rows; top += band) {
-                struct part_sum p = {first, least(first + together, c->blocks), top,
-                                     least(top + band, c->out_rows)};
+                struct portion p = {first, least(first + together, c->blocks), top,
+                                    least(top + band, c->out_rows)};
                 for (int i = i_from; i < i_to; i++)
                     for (int o = o_from; o < o_to; o++)
-                        for (int shift = 0; shift < 3; shift++) add_part(c, p, o, i, shift);
+                        for (int shift = 0; shift < 3; shift++) add_portion(c, p, o, i, shift);
             }
     }
-    _tile_release();
-    if (before.palette) _tile_loadconfig(&before);
+    restore_layout(&before);
 }
 
 /* The gradient (outs, 3, 3, ins), float32, of the weights between x (rows, columns, images, ins)
  * and the gradient y of the outputs (out_rows, out_columns, images, outs), or pooled with its
  * `spread`. The spaces have room for both, unpooled, with images filled up to a multiple of 32. No
  * map of y is larger than that of x. */
-void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread, float *gradient,
-                     bf16 *x_space, bf16 *y_space, int images, int rows, int columns, int out_rows,
-                     int out_columns, int ins, int outs, int threads) {
+EXPORTED void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread, float *gradient,
+                              bf16 *x_space, bf16 *y_space, int images, int rows, int columns,
+                              int out_rows, int out_columns, int ins, int outs, int threads) {
     gather(x, NULL, x_space, rows, columns, images, ins, 0, threads);
     gather(y, spread, y_space, out_rows, out_columns, images, outs, 1, threads);
     struct correlation c = {
         .x = x_space,
         .y = y_space,
         .gradient = gradient,
-        .blocks = parts(images, PAIR),
+        .blocks = quotient_up(images, PAIR),
         .rows = rows,
         .columns = columns,
         .out_rows = out_rows,

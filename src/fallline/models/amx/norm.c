@@ -1,7 +1,7 @@
 /* BatchNorm and activation in one, forward and backward, on rows of channels.
  *
- * Sums over rows are of doubles, a thread's rows after another's: their last bits are those of the
- * number of threads. */
+ * Sums over rows are of doubles, a thread's rows after another's: the order follows the number of
+ * threads, and so do the last bits. */
 #include "tiles.h"
 #include <string.h>
 
@@ -187,11 +187,12 @@ static struct norm norm_of(const float *kept, long rows, int channels, int activ
 }
 
 /* Takes the statistics of x (rows, channels) into `kept`, and into the running ones with a weight
- * of `momentum`, unless they are NULL. The norm's `weight` may be NULL. `totals` has room for
+ * of `momentum`, unless they are NULL.  `totals` has room for
  * (threads, 2, channels). Channels are multiples of 16 here and below. */
-void tiles_statistics(const bf16 *x, const float *weight, const float *bias, float *running_mean,
-                      float *running_variance, double momentum, double eps, float *kept,
-                      double *totals, long rows, int channels, int threads) {
+EXPORTED void tiles_statistics(const bf16 *x, const float *weight, const float *bias,
+                               float *running_mean, float *running_variance, double momentum,
+                               double eps, float *kept, double *totals, long rows, int channels,
+                               int threads) {
     struct norm n = norm_of(kept, rows, channels, 0);
     n.x = x, n.totals = totals;
     run_total(moments_share, &n, threads);
@@ -199,7 +200,7 @@ void tiles_statistics(const bf16 *x, const float *weight, const float *bias, flo
         double mean = totals[c] / rows, variance = totals[channels + c] / rows - mean * mean;
         if (variance < 0) variance = 0; /* rounding; NaN stays */
         double inverse_deviation = 1 / __builtin_sqrt(variance + eps),
-               scale = (weight ? weight[c] : 1) * inverse_deviation;
+               scale = weight[c] * inverse_deviation;
         kept[c] = (float)mean;
         kept[channels + c] = (float)inverse_deviation;
         kept[2 * channels + c] = (float)scale;
@@ -212,8 +213,8 @@ void tiles_statistics(const bf16 *x, const float *weight, const float *bias, flo
 }
 
 /* y = activation(scale x + shift + plus), all (rows, channels); `plus` may be NULL. */
-void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const float *kept, long rows,
-                    int channels, int activation, int threads) {
+EXPORTED void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const float *kept,
+                             long rows, int channels, int activation, int threads) {
     struct norm n = norm_of(kept, rows, channels, activation);
     n.x = x, n.plus = plus, n.y = y;
     run(apply_share, &n, threads);
@@ -221,10 +222,10 @@ void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const float *kept,
 
 /* Of the gradient of that y, where `kept` is of x itself, those of what was activated, `of_sum`,
  * of x, of the norm's weight and of its bias. `space` has room for (3, channels). */
-void tiles_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *gradient, const float *kept,
-                         bf16 *of_sum, bf16 *of_x, float *of_weight, float *of_bias,
-                         double *totals, float *space, long rows, int channels, int activation,
-                         int threads) {
+EXPORTED void tiles_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *gradient,
+                                  const float *kept, bf16 *of_sum, bf16 *of_x, float *of_weight,
+                                  float *of_bias, double *totals, float *space, long rows,
+                                  int channels, int activation, int threads) {
     float *of_gradient = space, *of_value = space + channels, *constant = space + 2 * channels;
     struct norm n = norm_of(kept, rows, channels, activation);
     n.x = x, n.plus = plus, n.gradient = gradient, n.of_sum = of_sum, n.of_x = of_x,

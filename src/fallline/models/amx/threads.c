@@ -9,7 +9,7 @@ static int (*number)(void), (*size)(void);
 
 /* Takes GOMP_parallel, omp_get_thread_num and omp_get_num_threads of that library, and asks Linux
  * for the use of tiles; returns 0 if it grants it. */
-int tiles_open(Team parallel, int (*thread_number)(void), int (*threads)(void)) {
+EXPORTED int tiles_open(Team parallel, int (*thread_number)(void), int (*threads)(void)) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     team = parallel;
     number = thread_number;

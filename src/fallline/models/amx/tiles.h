@@ -12,6 +12,8 @@
 
 typedef uint16_t bf16;
 
+#define EXPORTED __attribute__((visibility("default")))
+
 enum {
     TILE = 16,     /* rows, and columns of 32 bits */
     PAIR = 32,     /* values of bfloat16 in a row of a tile */
@@ -34,6 +36,28 @@ struct layout {
     uint8_t rows[16];
 } __attribute__((packed, aligned(64)));
 
+/* The compiler is told that memory is read or written: the headers of GCC 12 do not say so. */
+#define SETTLED(memory) __asm__ volatile("" : : "r"(memory) : "memory")
+
+static inline void load_layout(const struct layout *tiles) {
+    SETTLED(tiles);
+    _tile_loadconfig(tiles);
+}
+
+/* The layout that the thread has: oneDNN's, which counts on finding it again; not what its tiles
+ * hold. */
+static inline struct layout stored_layout(void) {
+    struct layout tiles;
+    _tile_storeconfig(&tiles);
+    SETTLED(&tiles);
+    return tiles;
+}
+
+static inline void restore_layout(const struct layout *tiles) {
+    _tile_release();
+    if (tiles->palette) load_layout(tiles);
+}
+
 /* Lays out the eight tiles by their kinds: 's' are sums (m, n) of float32, 'l' left factors (m, k)
  * and 'r' right ones (k / 2, n, 2) of bfloat16. */
 static inline void lay_out(int m, int n, int k, const char *kinds) {
@@ -42,7 +66,7 @@ static inline void lay_out(int m, int n, int k, const char *kinds) {
         tiles.rows[i] = kinds[i] == 'r' ? k / 2 : m;
         tiles.bytes[i] = kinds[i] == 'l' ? 2 * k : 4 * n;
     }
-    _tile_loadconfig(&tiles);
+    load_layout(&tiles);
 }
 
 /* Brings a tile's rows into the first cache before they are loaded. Loads of tiles do not look
