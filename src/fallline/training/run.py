@@ -147,10 +147,10 @@ def resume(
 ) -> Run:
     """Goes on with a run after any kind of stop, from its last whole checkpoint.
 
-    On a CPU with the same number of threads it ends with the weights and measurements of a run
-    that was never stopped, bit for bit. `data` is where its images lie now, if they were moved.
-    `on_eval` is told the epochs evaluated before the stop first. Raises RunError for a run that is
-    complete or diverged, and what `train` raises.
+    On a CPU with the same number of threads, and with kernels if it had them, it ends with the
+    weights and measurements of a run that was never stopped, bit for bit. `data` is where its
+    images lie now, if they were moved. `on_eval` is told the epochs evaluated before the stop
+    first. Raises RunError for a run that is complete or diverged, and what `train` raises.
     """
     folder = RunFolder.open(path)
     with claimed(folder):

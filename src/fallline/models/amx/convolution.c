@@ -105,7 +105,7 @@ static void *thread_space(size_t bytes) {
     return space;
 }
 
-/* The sums of a tile's images and outputs for `wide` cells side by side, at most WIDE, to `sums`,
+/* The sums of a tile's images and outputs for `wide` cells side by side, at most 4, to `sums`,
  * (wide, TILE, PAIR). Each tile of x is multiplied by the weights of all taps that it meets. */
 static inline __attribute__((always_inline)) void span(const struct convolution *c, int row,
                                                        int column, const int wide, const bf16 *x,
