@@ -18,6 +18,7 @@ import torch
 from bench import (
     draw_race,
     input_path,
+    loop,
     machine,
     optimizers,
     presets,
@@ -56,6 +57,7 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
         "startup": lambda: startup.measure(args.data),
         "input": lambda: input_path.measure(args.data),
         "streaming": lambda: streaming.measure(args.out.parent, quick=args.quick),
+        "loop": loop.measure,
         "optimizers": lambda: optimizers.measure(args.data),
         "sweeps": sweeps.measure,
         "workers": lambda: side_by_side.measure(args.data),

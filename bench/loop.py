@@ -1,10 +1,7 @@
 """What the training loop costs a step, over a raw loop on the same batches, net and optimizer.
 
-python bench/loop.py
-
-Alternates the two, one epoch each, and prints the median difference in microseconds a step. Both
-draw their batches from the same code, so what differs is the loop: the closure, finite checks,
-counting, schedule, measuring every tenth step, looking for signals and checkpoints.
+Both draw their batches from the same code, so what differs is the loop: the closure, finite
+checks, counting, schedule, measuring every tenth step, looking for signals and checkpoints.
 """
 
 from __future__ import annotations
@@ -13,6 +10,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch.nn.functional as F
 
@@ -20,11 +18,14 @@ from fallline.data import load
 from fallline.records import RunFolder
 from fallline.track.fanout import open_trackers
 from fallline.track.tracker import RunStart
-from fallline.training.assemble import Job, assemble, settle, split
+from fallline.training.assemble import assemble
 from fallline.training.fit import fit
+from fallline.training.job import Job
 from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, preset_layer, resolve
+from fallline.training.settle import settle
 from fallline.training.signals import stop_on_signals
+from fallline.training.splits import split
 from fallline.training.watch import Watch
 
 ROUNDS = 12
@@ -74,17 +75,18 @@ def ours() -> float:
     return progress.clock.read() / progress.step
 
 
-def main() -> None:
-    raw(), ours()  # imports and kernels
-    pairs = [(raw(), ours()) for _ in range(ROUNDS)]
-    differences = [1e6 * (mine - plain) for plain, mine in pairs]
-    print(f"raw loop   {1e6 * statistics.median(p for p, _ in pairs):7.0f} us a step")
-    print(f"fallline   {1e6 * statistics.median(m for _, m in pairs):7.0f} us a step")
-    low, _, high = statistics.quantiles(differences, n=4)
-    print(
-        f"difference {statistics.median(differences):7.0f} us (quartiles {low:.0f} to {high:.0f})"
-    )
+def measure() -> list[dict[str, Any]]:
+    """Microseconds a step of both loops in turn, and what ours takes longer."""
+    raw(), ours()  # what is slow the first time
+    pairs = [(1e6 * raw(), 1e6 * ours()) for _ in range(ROUNDS)]
+    columns = {
+        "a raw loop": [plain for plain, _ in pairs],
+        "fallline's": [mine for _, mine in pairs],
+        "difference": [mine - plain for plain, mine in pairs],
+    }
+    return [_row(name, values) for name, values in columns.items()]
 
 
-if __name__ == "__main__":
-    main()
+def _row(name: str, values: list[float]) -> dict[str, Any]:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"name": name, "us a step": middle, "low": low, "high": high, "rounds": len(values)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,22 +24,27 @@ def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
     cold = _run(name, data, 0, views).outcome.train_seconds if compiles else None
     runs = [_run(name, data, seed, views) for seed in range(seeds)]
     flop = runs[0].outcome.steps * step_flop(job)
-    seconds = sorted(run.outcome.train_seconds for run in runs)[seeds // 2]
+    seconds = sorted(run.outcome.train_seconds for run in runs)
     plain = [accuracy(run) for run in runs]
     averaged = [accuracy(run, tta=True) for run in runs]
     return {
         "name": name,
         "n": seeds,
-        "accuracy": mean(plain),
-        "deviation": stdev(plain) if seeds > 1 else None,
-        "lowest": min(plain),
-        "accuracy with views": mean(averaged),
+        **_spread("accuracy", plain),
         "views": views,
-        "training seconds": seconds,
+        **_spread("with views", averaged),
+        "training seconds": median(seconds),
+        "least": seconds[0],
+        "most": seconds[-1],
         "TFLOP": flop / 1e12,
-        "GFLOP/s": flop / 1e9 / seconds,
+        "GFLOP/s": flop / 1e9 / median(seconds),
         "cold": cold,  # training seconds of a first run that compiles
     }
+
+
+def _spread(name: str, values: list[float]) -> dict[str, float | None]:
+    deviation = stdev(values) if len(values) > 1 else None
+    return {name: mean(values), f"{name}: sd": deviation, f"{name}: lowest": min(values)}
 
 
 def _run(name: str, data: str, seed: int, views: str) -> Run:

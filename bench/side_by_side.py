@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import time
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.timing import alternate
+from fallline.machine import usable_cores
 from fallline.sweep.local import Local
 from fallline.sweep.session import run
 
@@ -33,7 +33,7 @@ ROUNDS = 3
 
 def measure(data: str) -> list[dict[str, Any]]:
     """A row for each model and way: trials an hour, and their ratio to one after another."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     rows = []
     for model in MODELS:
         ways = {

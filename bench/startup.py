@@ -90,8 +90,10 @@ def phases(data: str) -> dict[str, list[float]]:
     from fallline.track.fanout import open_trackers
     from fallline.track.tracker import RunStart
     from fallline.training import evaluate  # noqa: F401
-    from fallline.training.assemble import assemble, settle, split
+    from fallline.training.assemble import assemble
     from fallline.training.resolve import Layer, preset_layer, resolve
+    from fallline.training.settle import settle
+    from fallline.training.splits import split
 
     note("import fallline")
     config = resolve([preset_layer("fast70"), Layer("data", {"data": data})]).config

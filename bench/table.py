@@ -31,7 +31,7 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
     if isinstance(value, float):
-        if column.startswith(("accuracy", "last accuracy", "lowest", "deviation", "share")):
+        if column.startswith(("accuracy", "last accuracy", "with views", "share")):
             return f"{value:.2%}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value)

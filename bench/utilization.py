@@ -20,9 +20,12 @@ from bench.timing import alternate
 from fallline.data import load
 from fallline.data.batches import Batch
 from fallline.models import conv, tiles
-from fallline.training.assemble import Job, assemble, settle, split
+from fallline.training.assemble import assemble
 from fallline.training.heap import kept_memory
+from fallline.training.job import Job
 from fallline.training.resolve import Layer, preset_layer, resolve
+from fallline.training.settle import settle
+from fallline.training.splits import split
 from fallline.training.threads import on_own_cores
 
 ROUNDS = 12
@@ -54,9 +57,9 @@ def job_of(name: str, data: str) -> Job:
 def step_flop(job: Job) -> float:
     """FLOP of a step as torch counts them: products and convolutions, forward and backward.
 
-    The small net's that chooses the images are among them; pooling, norms, activations and
-    most of what optimizers compute are not, nor zeros that another way of convolving multiplies
-    as well. Takes one step.
+    The small net's that chooses the images and Muon's products are among them; pooling, norms,
+    activations and what other optimizers compute are not, nor zeros that another way of convolving
+    multiplies as well. Takes one step.
     """
     batch = next(iter(job.feeds.train.epoch(0)))
     plain = patch.object(tiles, "serve", lambda x: False), patch.object(conv, "CELLS", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planted_comparison import ENVIRONMENT, Fate, plan, plant
@@ -237,9 +238,19 @@ def test_the_same_folder_gives_the_same_file(tmp_path: Path) -> None:
     assert comparison_of(folder).to_json() == comparison_of(folder).to_json()
 
 
-def test_different_machines_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("fact", "here", "there", "words"),
+    [
+        ("device_name", "a CPU", "another CPU", "a CPU, another CPU"),
+        ("kernels", True, False, "some lacked them"),
+    ],
+)
+def test_different_machines_are_a_warning(
+    tmp_path: Path, fact: str, here: Any, there: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, fact, here)
     folder = plant(tmp_path / "planted", plan(("sgd",)), ordered)
-    monkeypatch.setitem(ENVIRONMENT, "device_name", "another CPU")
+    monkeypatch.setitem(ENVIRONMENT, fact, there)
     elsewhere = plant(tmp_path / "other", plan(("sgd",)), ordered)
     moved = elsewhere / "tune-mlp-sgd-00-seed0"
     (folder / "tune-mlp-sgd-00-seed0" / "environment.json").write_text(
@@ -247,7 +258,15 @@ def test_different_machines_are_a_warning(tmp_path: Path, monkeypatch: pytest.Mo
     )
     warnings = comparison_of(folder).circumstances.warnings
     assert len(warnings) == 1
-    assert "another CPU" in warnings[0]
+    assert words in warnings[0]
+
+
+def test_models_that_kernels_do_not_serve_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "kernels", None)
+    folder = plant(tmp_path / "planted", plan(("sgd",)), ordered)
+    assert comparison_of(folder).circumstances.kernels == ()
 
 
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:

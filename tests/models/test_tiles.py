@@ -23,8 +23,10 @@ from fallline.models import kernels as native
 from fallline.models import tiles
 from fallline.models.conv import Conv3x3
 from fallline.models.convnet import WhiteningStem
-from fallline.models.kernels import NEEDED, OPTIONS, SOURCES, compiled, kernels
+from fallline.models.kernels import NEEDED, OPTIONS, SOURCES, Lacking, compiled, kernels
 from fallline.models.layers import conv_norm_act
+from fallline.models.table import MODELS
+from fallline.registry import load
 
 BF16 = torch.bfloat16
 SHAPES = [  # images, channels in and out, height, width
@@ -36,7 +38,7 @@ SHAPES = [  # images, channels in and out, height, width
     (50, 8, 80, 8, 7),
     (36, 40, 16, 6, 19),
     (34, 96, 64, 13, 2),
-    (32, 208, 16, 2, 2),  # 13 columns in a tile
+    (32, 56, 16, 2, 2),  # 14 columns in a tile
     (32, 16, 176, 3, 3),
     (33, 16, 16, 41, 41),  # more than stays in the cache: several bands, and portions of sums
     (96, 64, 64, 15, 15),
@@ -336,15 +338,67 @@ def test_without_a_compiler_there_are_none(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
-    assert compiled() is None
+    with pytest.raises(Lacking, match="no C compiler named no-such-compiler: install gcc"):
+        compiled()
     monkeypatch.setenv("CC", "false")  # a compiler that fails
-    assert compiled() is None
+    with pytest.raises(Lacking, match=r"false does not compile them .*: exit code 1"):
+        compiled()
+    monkeypatch.setenv("CC", "sh -c 'echo x.c:1: error: no such header >&2; exit 1'")
+    with pytest.raises(Lacking, match=r"x.c:1: error: no such header"):
+        compiled()
     assert not list(empty_cache.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("CC", "true")
+    with pytest.raises(Lacking, match=r"Not a directory.*FALLLINE_CACHE"):
+        compiled()
 
 
 def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
-    assert kernels.__wrapped__() is None
+    with pytest.raises(Lacking, match="a CPU with amx_bf16"):
+        native._opened()
+
+
+def test_without_torchs_own_threads_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "cpu_flags", lambda: NEEDED)
+    monkeypatch.setattr(native, "openmp", lambda: None)
+    with pytest.raises(Lacking, match="libgomp"):
+        native._opened()
+
+
+def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native, "_found", lambda: "no compiler")
+    assert kernels() is None
+    for flags, why in ((NEEDED, "no compiler"), (frozenset({"avx2"}), "")):
+        monkeypatch.setattr(native, "cpu_flags", lambda flags=flags: flags)
+        assert native.why_lacking() == why
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "images", "suits"),
+    [
+        ("convnet", {}, 32, True),
+        ("convnet", {}, 31, False),
+        ("convnet", {"activation": "tanh"}, 32, False),
+        ("convnet", {"widths": (20, 20, 20)}, 32, False),
+        ("resnet18", {}, 32, True),
+        ("mlp", {}, 32, False),
+    ],
+    ids=str,
+)
+def test_a_net_suits_them_if_they_know_a_layer_of_it(
+    model: str, options: dict[str, Any], images: int, suits: bool
+) -> None:
+    net = load(MODELS[model].target)((3, 32, 32), 10, **options)
+    assert tiles.suit(net, images) == suits
 
 
 @there
@@ -354,25 +408,37 @@ def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them
     before = os.umask(0o002)  # as for users with a group of their own
     file = compiled()
     os.umask(before)
-    assert file is not None
     assert list(empty_cache.iterdir()) == [file]
-    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("PATH", "")
     assert compiled() == file  # nothing is needed but the file
+
+    def is_refused() -> bool:
+        with pytest.raises(Lacking, match="no C compiler"):
+            compiled()
+        return True
+
     file.chmod(0o770)
-    assert compiled() is None
+    assert is_refused()
     file.chmod(0o700)
     empty_cache.chmod(0o777)
-    assert compiled() is None
+    assert is_refused()
     empty_cache.chmod(0o700)
     there = file.rename(empty_cache / "elsewhere.so")
     file.symlink_to(there)
-    assert compiled() is None
+    assert is_refused()
+
+
+@there
+def test_what_is_compiled_where_others_may_write_is_not_loaded(empty_cache: Path) -> None:
+    empty_cache.mkdir()
+    empty_cache.chmod(0o777)
+    with pytest.raises(Lacking, match=r"others than you may write .* chmod go-w"):
+        compiled()
 
 
 @there
 def test_a_damaged_library_is_compiled_anew(empty_cache: Path) -> None:
     file = compiled()
-    assert file is not None
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])  # who loads it is ended by SIGBUS
     assert compiled() == file
@@ -385,7 +451,8 @@ def test_a_compiler_that_hangs_is_ended(
     monkeypatch.setenv("CC", "sh -c 'sleep 600' sh")
     monkeypatch.setattr(native, "SECONDS", 0.1)
     began = time.monotonic()
-    assert compiled() is None
+    with pytest.raises(Lacking, match=r"longer than 0.1 s"):
+        compiled()
     assert time.monotonic() - began < 60
     assert not list(empty_cache.iterdir())
 

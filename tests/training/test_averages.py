@@ -14,8 +14,10 @@ from fallline.data import load
 from fallline.errors import ConfigError
 from fallline.records import Record, RunFolder
 from fallline.training import checkpoint
-from fallline.training.assemble import STATISTICS_BATCHES, assemble, split
+from fallline.training.assemble import assemble
 from fallline.training.classifier import Classifier
+from fallline.training.job import STATISTICS_BATCHES
+from fallline.training.splits import split
 from fallline.training.state import judged_weights
 
 needs_the_package = pytest.mark.skipif(

@@ -16,9 +16,10 @@ from PIL import Image
 
 from fallline import Pruned, resume, train
 from fallline.errors import ConfigError, DataError, RunError
+from fallline.models import tiles
 from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
-from fallline.training import checkpoint, conclude
+from fallline.training import checkpoint, conclude, environment, threads
 from fallline.training.classifier import Classifier
 from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
 from fallline.training.run import begin_or_resume
@@ -150,15 +151,30 @@ def test_a_run_goes_on_where_there_are_fewer_cores_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in ("threads", "run"):
-        monkeypatch.setattr(f"fallline.training.{module}.usable_cores", lambda: 2)
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
     wide = {**tiny, "train": {**tiny["train"], "threads": 2}}
     run = train(settings=wide, data="synthetic", out=tmp_path, show="silent", on_eval=prune)
-    for module in ("threads", "run"):
-        monkeypatch.setattr(f"fallline.training.{module}.usable_cores", lambda: 1)
+    monkeypatch.setattr(threads, "usable_cores", lambda: 1)
     assert resume(run.path, show="silent").outcome.status == "completed"
     assert torch.get_num_threads() == 1
-    assert "CPU threads: 1, not 2" in capsys.readouterr().err
+    assert "CPU threads: 1, not 2 as before; rounding will differ" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_without_the_kernels_it_had_says_so(
+    tmp_path: Path,
+    tiny: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = {**tiny, "train.precision": "bf16", "train.batch_size": 32}
+    run = train(settings=settings, data="synthetic", out=tmp_path, show="silent", on_eval=prune)
+    told = run.folder.read_environment()
+    run.folder.environment.write_text(json.dumps(told | {"kernels": True}))
+    for module in (environment, tiles):
+        monkeypatch.setattr(module, "kernels", lambda: None)
+    assert resume(run.path, show="silent").outcome.status == "completed"
+    said = capsys.readouterr().err
+    assert "kernels for this CPU: none, but some before; rounding will differ" in said
 
 
 def test_a_run_that_is_through_can_no_longer_be_pruned(

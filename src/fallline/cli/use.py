@@ -10,9 +10,9 @@ from fallline.data.decode import ACCEPTED, ENDINGS
 from fallline.data.layout import is_hidden
 from fallline.errors import ConfigError, DataError, unknown_name
 from fallline.track.terminal import drawn_progress, say, tell
-from fallline.training.assemble import split
 from fallline.training.classifier import Classifier
 from fallline.training.evaluate import VIEWS
+from fallline.training.splits import split
 
 
 def print_scores(run: Path, data: str | None, tta: str, device: str) -> None:

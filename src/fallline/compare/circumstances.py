@@ -18,6 +18,7 @@ class Circumstances:
         devices: by name.
         threads: CPU threads of a training.
         precisions: fp32 or bf16.
+        kernels: whether those for the CPU were there, of trainings that would compute by them.
         data: the image set's name; `fingerprints` are its content's.
         classes: their number.
         train_images, val_images, test_images: sizes of the splits; 0 test images: no such split.
@@ -29,6 +30,7 @@ class Circumstances:
     devices: tuple[str, ...] = ()
     threads: tuple[int, ...] = ()
     precisions: tuple[str, ...] = ()
+    kernels: tuple[bool, ...] = ()
     data: str = ""
     fingerprints: tuple[str, ...] = ()
     classes: int = 0
@@ -46,6 +48,11 @@ MATTERS = (
         "the trainings had different numbers of CPU threads, so seconds compare these too",
     ),
     ("precisions", "the trainings computed in different precisions"),
+    (
+        "kernels",
+        "some trainings had kernels for their CPU and some lacked them, so seconds compare these "
+        "too",
+    ),
     ("fingerprints", "the images changed between trainings"),
     ("torch", "torch changed between trainings"),
 )
@@ -60,6 +67,7 @@ def circumstances_of(folders: Iterable[RunFolder]) -> Circumstances:
         "devices": _values(told, "device_name"),
         "threads": _values(told, "threads"),
         "precisions": _values(told, "precision"),
+        "kernels": _values([one for one in told if one.get("kernels") is not None], "kernels"),
         "fingerprints": _values([one["data"] for one in told], "fingerprint"),
         "torch": _values([one["versions"] for one in told], "torch"),
     }
@@ -69,6 +77,7 @@ def circumstances_of(folders: Iterable[RunFolder]) -> Circumstances:
         devices=seen["devices"],
         threads=seen["threads"],
         precisions=seen["precisions"],
+        kernels=seen["kernels"],
         data=data["name"],
         fingerprints=seen["fingerprints"],
         classes=len(data["classes"]),

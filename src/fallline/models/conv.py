@@ -20,7 +20,7 @@ IMAGES = 32  # of the smallest batch; smaller ones do not pay for laying the wei
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution without bias, padded with zeros; `stride` 2 halves the sides.
 
-    While it trains on a CPU it is computed in the quickest way; what it returns differs by
+    While it trains on a CPU, tiny maps are computed as one product; what it returns differs by
     rounding only.
     """
 

@@ -46,65 +46,98 @@ OPTIONS = (
 SECONDS = 60  # a compiler may take; it needs two
 
 
-@cache
+class Lacking(Exception):
+    """There are no kernels; its text says why."""
+
+
 def kernels() -> ctypes.CDLL | None:
     """The compiled kernels, open for torch's threads; None where they cannot serve."""
-    if not cpu_flags() >= NEEDED:
-        return None
-    team, file = openmp(), compiled()
-    if team is None or file is None:
-        return None
+    found = _found()
+    return None if isinstance(found, str) else found
+
+
+def why_lacking() -> str:
+    """Why a CPU that multiplies tiles has no kernels; empty where it has, or does not."""
+    found = _found()
+    return found if isinstance(found, str) and cpu_flags() >= NEEDED else ""
+
+
+@cache
+def _found() -> ctypes.CDLL | str:
+    """The kernels, or why there are none."""
     try:
-        library = ctypes.CDLL(str(file))
-    except OSError:  # nothing is executed from such a disk
-        return None
+        return _opened()
+    except Lacking as why:
+        return str(why)
+
+
+def _opened() -> ctypes.CDLL:
+    if not cpu_flags() >= NEEDED:
+        raise Lacking(f"they need a CPU with {', '.join(sorted(NEEDED))}")
+    team = openmp()
+    if team is None:
+        raise Lacking("they need a torch that brings its own libgomp")
+    try:
+        library = ctypes.CDLL(str(compiled()))
+    except OSError as error:  # as where nothing is executed from the disk
+        raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
     threads = team.GOMP_parallel, team.omp_get_thread_num, team.omp_get_num_threads
-    return library if library.tiles_open(*threads) == 0 else None
+    if library.tiles_open(*threads):
+        raise Lacking("Linux does not grant this process the use of tiles")
+    return library
 
 
-def compiled() -> Path | None:
-    """The shared library of the kernels, compiled if it was not yet; None where that failed.
+def compiled() -> Path:
+    """The shared library of the kernels, compiled if it was not yet. Raises Lacking.
 
     Its name holds the digests of what it was made of and of itself: a damaged one, which would end
     the process that loads it, is not taken.
     """
     folder = cache_folder() / "kernels"
+    command = shlex.split(os.environ.get("CC") or "cc")
     sources = sorted(SOURCES.iterdir())
-    made_of = _digest(" ".join(OPTIONS).encode(), *(source.read_bytes() for source in sources))
+    told = " ".join([*command, *OPTIONS]).encode()
+    made_of = _digest(told, *(source.read_bytes() for source in sources))
     for file in sorted(folder.glob(f"{made_of}-*.so")):
         if _is_ours(file) and file.stem == f"{made_of}-{_digest(file.read_bytes())}":
             return file
-    command = shlex.split(os.environ.get("CC") or "cc")
     if shutil.which(command[0]) is None:
-        return None
+        raise Lacking(f"there is no C compiler named {command[0]}: install gcc 12 or later")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=folder) as place:
             fresh = Path(place) / "kernels.so"
             inputs = [str(source) for source in sources if source.suffix == ".c"]
-            _run([*command, *OPTIONS, "-o", str(fresh), *inputs])
+            _run([*command, *OPTIONS, "-o", str(fresh), *inputs], Path(place) / "said")
             fresh.chmod(0o700)
             file = folder / f"{made_of}-{_digest(fresh.read_bytes())}.so"
             os.replace(fresh, file)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return file if _is_ours(file) else None
+    except OSError as error:
+        raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
+    if not _is_ours(file):
+        raise Lacking(f"others than you may write in {folder}: chmod go-w it")
+    return file
 
 
-def _run(command: list[str]) -> None:
-    """Runs a compiler, whose own children end with it. Raises SubprocessError if it fails."""
+def _run(command: list[str], said: Path) -> None:
+    """Runs a compiler, whose own children end with it. Raises Lacking if it fails."""
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
-    )
+    with said.open("wb") as words:
+        process = subprocess.Popen(
+            command, stdin=quiet, stdout=words, stderr=words, start_new_session=True
+        )
     try:
         code = process.wait(SECONDS)
-    except BaseException:
+    except BaseException as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise Lacking(f"{command[0]} took longer than {SECONDS:g} s") from None
         raise
     if code:
-        raise subprocess.CalledProcessError(code, command)
+        lines = [line for line in said.read_text(errors="replace").splitlines() if line.strip()]
+        told = next((line for line in lines if "error" in line), f"exit code {code}")
+        raise Lacking(f"{command[0]} does not compile them (gcc 12 or later does): {told.strip()}")
 
 
 def _digest(*parts: bytes) -> str:

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from fallline.models.conv import Conv3x3
 from fallline.models.kernels import kernels
 
-ACTIVATIONS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # as the kernels count them
+KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 IMAGES = 32  # fewer are not worth laying out
 
 
@@ -33,6 +33,17 @@ def serve(x: Tensor) -> bool:
     )
 
 
+def suit(net: nn.Module, images: int) -> bool:
+    """Whether kernels know a layer of a net, and batches of so many images."""
+    layers = list(net.modules())
+    convs = any(isinstance(layer, Conv3x3) and _knows_conv(layer) for layer in layers)
+    return images >= IMAGES and convs and any(type(layer) in KINDS for layer in layers)
+
+
+def _knows_conv(conv: nn.Conv2d) -> bool:
+    return conv.stride == (1, 1) and conv.in_channels % 8 == 0 and conv.out_channels % 16 == 0
+
+
 @dataclass(frozen=True)
 class Layer:
     """activation(norm(pool(conv(x))) + plus).
@@ -40,7 +51,7 @@ class Layer:
     Attributes:
         conv: the kernels know 3x3 ones only.
         norm: by the batch's statistics while it trains, else by its running ones.
-        activation: the kernels know those of `ACTIVATIONS`.
+        activation: the kernels know those of `KINDS`.
         pooled: by the largest of 2x2 cells.
     """
 
@@ -59,7 +70,7 @@ class Layer:
         by_batch = norm.training or norm.running_mean is not None
         if not isinstance(conv, Conv3x3) or not norm.affine or not trains or not by_batch:
             return False
-        known = type(self.activation) in ACTIVATIONS
+        known = type(self.activation) in KINDS
         exact = getattr(self.activation, "approximate", "none") == "none"  # GELU's other way
         held = [conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
         floats = all(t is None or (t.dtype, t.device.type) == (torch.float32, "cpu") for t in held)
@@ -68,10 +79,8 @@ class Layer:
     def _knows_shape(self, shape: torch.Size) -> bool:
         conv = self.conv
         return (
-            conv.stride == (1, 1)
+            _knows_conv(conv)
             and shape[1] == conv.in_channels
-            and conv.in_channels % 8 == 0
-            and conv.out_channels % 16 == 0
             and conv.out_channels == self.norm.num_features
             and min(shape[2:]) >= 1 + self.pooled
         )
@@ -102,7 +111,7 @@ class _Function(torch.autograd.Function):
         z, chosen = _convolve(x, weight, layer.pooled)
         kept = _take_statistics(z, layer.norm) if layer.norm.training else _running(layer.norm)
         y = torch.empty_like(z)
-        kind = ACTIVATIONS[type(layer.activation)]
+        kind = KINDS[type(layer.activation)]
         _call("activate", z, plus, y, kept, _rows(z), len(weight), kind)
         ctx.save_for_backward(x, weight, scale, z, chosen, plus, kept)
         ctx.activation = kind
@@ -112,7 +121,8 @@ class _Function(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, scale, z, chosen, plus, kept = ctx.saved_tensors
-        of_sum, of_z = torch.empty_like(z), torch.empty_like(z)
+        of_sum = torch.empty_like(z)
+        of_z = of_sum if plus is None else torch.empty_like(z)
         of_scale, of_bias = torch.empty_like(scale), torch.empty_like(scale)
         outputs = len(weight)
         _call(

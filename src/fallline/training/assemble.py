@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from math import ceil
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import update_bn
 
-from fallline.config import AugmentConfig, RunConfig
-from fallline.data import ImageSet, Split, hold_out
+from fallline.config import RunConfig
+from fallline.data import ImageSet
 from fallline.data.augment import Augment
 from fallline.data.batches import Batches
-from fallline.data.table import DATA
 from fallline.errors import ConfigError
 from fallline.models.table import MODELS
 from fallline.optim.build import build as build_optimizer
@@ -29,159 +23,16 @@ from fallline.optim.row import ROLES
 from fallline.optim.schedule import factor
 from fallline.optim.table import row as optimizer_row
 from fallline.registry import load
-from fallline.training.device import pick_device, pick_precision
+from fallline.training.device import pick_device
+from fallline.training.job import Autocast, Feeds, Job
 from fallline.training.losses import LOSSES
 from fallline.training.progress import Clock
 from fallline.training.proxy import Proxy
+from fallline.training.splits import Splits
 from fallline.training.step import Step
 from fallline.training.threads import set_threads
 
 CALIBRATION_IMAGES = 5000  # airbench's number for the whitening statistics (Jordan 2024)
-STATISTICS_BATCHES = 20  # of BatchNorm's statistics, where an optimizer averages the weights
-
-Autocast = Callable[[], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True)
-class Splits:
-    """What is trained on, what choices are made on, what is kept for the end; and so in words."""
-
-    train: Split
-    val: Split
-    test: Split | None
-    words: str
-
-
-@dataclass(frozen=True)
-class Feeds:
-    """The batches of each split."""
-
-    train: Batches
-    val: Batches
-    test: Batches | None
-
-
-@dataclass(frozen=True)
-class Job:
-    """A training, put together and not yet begun.
-
-    `calibration_seconds` went into fitting nets to the training images, and count as training.
-    """
-
-    config: RunConfig
-    images: ImageSet
-    splits: Splits
-    feeds: Feeds
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    averages: bool
-    ema: EMA | None
-    proxy: Proxy | None
-    step: Step
-    image_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    autocast: Autocast
-    device: torch.device
-    total_steps: int
-    lr_factor: Callable[[int], float]
-    calibration_seconds: float
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in one pass over the training images."""
-        return self.feeds.train.steps_per_epoch
-
-    @contextmanager
-    def judged_weights(self) -> Iterator[None]:
-        """The model holds the weights it is judged by: averaged ones where there are any."""
-        with self.ema.applied() if self.ema else self._averaged_by_the_optimizer():
-            yield
-
-    @contextmanager
-    def _averaged_by_the_optimizer(self) -> Iterator[None]:
-        """Its own switch there and back rounds: the weights are put back to the bit.
-
-        BatchNorm's statistics are taken anew, as those at hand belong to the weights trained at.
-        """
-        if not self.averages:
-            yield
-            return
-        live = list(self.model.state_dict().values())
-        own = [value.clone() for value in live]
-        self.optimizer.eval()  # type: ignore[attr-defined]
-        try:
-            self._take_statistics()
-            yield
-        finally:
-            self.optimizer.train()  # type: ignore[attr-defined]
-            for value, before in zip(live, own, strict=True):
-                value.copy_(before)
-
-    def _take_statistics(self) -> None:
-        """BatchNorm's, of the same batches each time, without a trace in the random numbers."""
-        gpus = [self.device] if self.device.type == "cuda" else []
-        batches = islice(self.feeds.train.epoch(0), STATISTICS_BATCHES)
-        with torch.random.fork_rng(gpus), self.autocast():
-            update_bn(batches, self.model)
-
-
-def settle(config: RunConfig, images: ImageSet, train_images: int) -> RunConfig:
-    """The config with all that depends on the data and the machine filled in."""
-    device = pick_device(config.train.device)
-    size = config.train.batch_size or min(500, max(16, train_images // 40))
-    epochs = config.train.epochs or min(25.0, max(4.0, round(500_000 / train_images)))
-    train = config.train.model_copy(
-        update={
-            "epochs": epochs,
-            "batch_size": min(size, train_images),
-            "device": str(device),
-            "precision": pick_precision(config.train.precision, device),
-            "threads": set_threads(config.train.threads),
-        }
-    )
-    data = config.data.model_copy(
-        update={
-            "name": from_anywhere(config.data.name),
-            "augment": _settled_augment(config, images),
-        }
-    )
-    return config.model_copy(update={"data": data, "train": train})
-
-
-def from_anywhere(name: str) -> str:
-    """A row's name, or a path that means the same in another working directory."""
-    return name if name in DATA else os.path.abspath(os.path.expanduser(name))
-
-
-def _settled_augment(config: RunConfig, images: ImageSet) -> AugmentConfig:
-    augment = config.data.augment
-    _, height, width = images.shape
-    flip = "alternating" if images.mirror else "off"
-    return augment.model_copy(
-        update={
-            "flip": flip if augment.flip == "auto" else augment.flip,
-            "shift": min(height, width) // 16 if augment.shift is None else augment.shift,
-        }
-    )
-
-
-def split(config: RunConfig, images: ImageSet) -> Splits:
-    """The splits the config asks for. Raises ConfigError if the set has no such split."""
-    data = config.data
-    if data.validate_on == "test":
-        if images.test is None:
-            raise ConfigError(
-                "data.validate_on=test needs a test split",
-                seen=f"{images.name} has none",
-                next="leave data.validate_on out to hold out training images",
-            )
-        return Splits(images.train, images.test, None, "validated on the test split")
-    if images.val is not None:
-        unused = "" if data.holdout is None else " (data.holdout is for sets without one)"
-        words = f"validated on the set's val split{unused}"
-        return Splits(images.train, images.val, images.test, words)
-    train, val = hold_out(images.train, data.holdout, data.split_seed)
-    words = f"validated on {len(val):,} images held out of the training split"
-    return Splits(train, val, images.test, words)
 
 
 def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool) -> Job:

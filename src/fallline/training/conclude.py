@@ -10,8 +10,8 @@ from fallline.records import Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import Trackers
 from fallline.track.pictures import column, confusion_picture, mistakes_picture
-from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation
+from fallline.training.job import Job
 from fallline.training.progress import Progress
 from fallline.training.watch import evaluate_on
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from fallline.machine import cpu_flags
-from fallline.models.conv import Conv3x3
-from fallline.models.kernels import NEEDED, kernels
-from fallline.training.assemble import Job
+from fallline.models import tiles
+from fallline.models.kernels import kernels
 from fallline.training.device import device_name
+from fallline.training.job import Job
 
 _TOLD = ("fallline", "torch", "numpy", "torchvision", "pytorch_optimizer")
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -37,6 +37,16 @@ def describe_again(job: Job, before: dict[str, Any]) -> dict[str, Any]:
     return before | {"resumed": [*before.get("resumed", []), _sitting(job)]}
 
 
+def why_rounded_otherwise(told: dict[str, Any]) -> Iterator[str]:
+    """Why a run that goes on will not end as if it had never been stopped, to the bit."""
+    before, now = [told, *told["resumed"]][-2:]
+    if now["threads"] != before["threads"]:
+        yield f"CPU threads: {now['threads']}, not {before['threads']} as before"
+    had = before.get("kernels")
+    if had is not None and had != now["kernels"]:
+        yield f"kernels for this CPU: {'none, but some' if had else 'some, but none'} before"
+
+
 def _sitting(job: Job) -> dict[str, Any]:
     flags = cpu_flags()
     return {
@@ -47,23 +57,21 @@ def _sitting(job: Job) -> dict[str, Any]:
         "precision": job.config.train.precision,
         "threads": torch.get_num_threads(),
         "cpu_flags": [flag for flag in _FLAGS if flag in flags],
-        "kernels": _convolves_in_bf16_on_a_cpu(job) and kernels() is not None,
+        "kernels": kernels() is not None if suits_kernels(job) else None,
         "command": shlex.join(sys.argv),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 
 
-def lacks_kernels(job: Job) -> bool:
-    """Whether it would train faster with the kernels that this CPU could compute with."""
-    return _convolves_in_bf16_on_a_cpu(job) and cpu_flags() >= NEEDED and kernels() is None
-
-
-def _convolves_in_bf16_on_a_cpu(job: Job) -> bool:
+def suits_kernels(job: Job) -> bool:
+    """Whether kernels for the CPU compute some of it, where they are there."""
+    batch, proxy = job.feeds.train.batch_size, job.proxy
+    nets = [(job.model, proxy.kept(batch)), (proxy.net, batch)] if proxy else [(job.model, batch)]
     return (
         job.device.type == "cpu"
         and job.config.train.precision == "bf16"
         and not job.config.train.compile
-        and any(isinstance(module, Conv3x3) for module in job.model.modules())
+        and any(tiles.suit(net, images) for net, images in nets)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fallline.errors import Diverged
 from fallline.optim.schedule import set_lr
-from fallline.training.assemble import Job
+from fallline.training.job import Job
 from fallline.training.progress import Progress
 from fallline.training.watch import Watch
 

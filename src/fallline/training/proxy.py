@@ -84,9 +84,12 @@ class Proxy:
             return mean
 
         self.optimizer.step(closure)  # type: ignore[arg-type]
-        count = max(1, round(self.share * len(batch.targets)))
-        kept = losses[0].detach().topk(count).indices.sort().values
+        kept = losses[0].detach().topk(self.kept(len(batch.targets))).indices.sort().values
         return Batch(batch.inputs[kept], batch.targets[kept])
+
+    def kept(self, images: int) -> int:
+        """How many of a batch's images are kept."""
+        return max(1, round(self.share * images))
 
     def state_dict(self) -> dict[str, Any]:
         """The net and its optimizer."""

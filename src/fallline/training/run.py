@@ -13,23 +13,31 @@ from typing import Any
 
 from fallline.config import RunConfig
 from fallline.errors import DeviceError, Pruned, RunError, Status, Stop
-from fallline.machine import usable_cores
+from fallline.models.kernels import why_lacking
 from fallline.records import Outcome, Record, RunFolder
 from fallline.storage import write_atomically
 from fallline.track.fanout import open_trackers
 from fallline.track.terminal import Show, drawn_progress, tell
 from fallline.track.tracker import RunStart
 from fallline.training import checkpoint
-from fallline.training.assemble import Job, assemble, from_anywhere, settle, split
+from fallline.training.assemble import assemble
 from fallline.training.claim import claimed
 from fallline.training.conclude import Verdict, conclude
-from fallline.training.environment import describe, describe_again, lacks_kernels
+from fallline.training.environment import (
+    describe,
+    describe_again,
+    suits_kernels,
+    why_rounded_otherwise,
+)
 from fallline.training.fit import fit
 from fallline.training.heap import kept_memory
 from fallline.training.images import load_images, load_or_fall_back
+from fallline.training.job import Job
 from fallline.training.progress import Progress
 from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
 from fallline.training.session import Session
+from fallline.training.settle import from_anywhere, settle
+from fallline.training.splits import split
 from fallline.training.state import check_images, restore
 from fallline.training.threads import on_own_cores
 from fallline.training.watch import OnEval, Watch
@@ -225,17 +233,11 @@ def _go_on(folder: RunFolder, session: Session, data: str | Path | None = None) 
     if data is not None:
         plain = folder.read_config()
         _write(folder.config, plain | {"data": plain["data"] | {"name": config.data.name}})
-    if job.device.type == "cpu":
-        _tell_of_fewer_threads(config.train.threads)
     environment = describe_again(job, folder.read_environment())
+    for why in why_rounded_otherwise(environment) if job.device.type == "cpu" else ():
+        tell(f"{why}; rounding will differ")
     _write(folder.environment, environment)
     return _carry_out(job, progress, folder, environment, session)
-
-
-def _tell_of_fewer_threads(before: int) -> None:
-    here = usable_cores()
-    if here < before:
-        tell(f"CPU threads: {here}, not {before}, there are no more cores; rounding will differ")
 
 
 def _last_state(folder: RunFolder) -> dict[str, Any] | None:
@@ -262,11 +264,8 @@ def _carry_out(
     session: Session,
 ) -> Run:
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
-    if lacks_kernels(job):
-        tell(
-            "steps take about twice as long as they could: the kernels for this CPU could not be "
-            "compiled and loaded (they need a C compiler: install gcc 12 or later)"
-        )
+    if suits_kernels(job) and (why := why_lacking()):
+        tell(f"steps take up to twice as long as with the kernels for this CPU: {why}")
     start = RunStart(
         folder,
         job.config.model_dump(mode="json"),

@@ -11,7 +11,7 @@ import torch
 
 from fallline.errors import CheckpointError
 from fallline.records import RunFolder
-from fallline.training.assemble import Job
+from fallline.training.job import Job
 from fallline.training.progress import Progress
 
 FORMAT = 1

@@ -18,8 +18,8 @@ from fallline.optim.norm import norm
 from fallline.records import Record, RunFolder
 from fallline.track.tracker import Tracker
 from fallline.training import checkpoint
-from fallline.training.assemble import Job
 from fallline.training.evaluate import Evaluation, evaluate
+from fallline.training.job import Job
 from fallline.training.progress import Progress
 from fallline.training.signals import StopRequest
 from fallline.training.state import config_digest, state_of

@@ -23,11 +23,11 @@ static inline __m512i in_turn(__m512 a, __m512 b) {
 
 static void pack_share(void *job) {
     const struct pack *p = job;
-    int k = part(p->ins, PAIR), n = part(p->outs, PAIR) / 2, deep = p->ins / k;
+    int k = part(p->ins, PAIR), n = part(p->outs, TILE), deep = p->ins / k;
     long row = p->flipped ? (long)TAPS * p->outs : 1, items = (long)(p->outs / n) * 3;
     __mmask16 outs = (1u << n) - 1, low = k >= 16 ? 0xffff : (1u << k) - 1,
               high = k > 16 ? (1u << (k - 16)) - 1 : 0;
-    for (long item = from(items); item < to(items); item++) {
+    for (long item = from(items), end = to(items); item < end; item++) {
         long first = item / 3 * n;
         bf16 *into = p->packed + item * deep * 3 * k * n;
         for (int d = 0; d < deep; d++)
@@ -225,18 +225,18 @@ static inline void put(const struct convolution *c, const float *sums, long at, 
  * cells are `cell` elements apart. */
 static void convolve_band(const struct convolution *c, const bf16 *x, long cell, long first,
                           int top, int bottom) {
-    int k = part(c->ins, PAIR), width = part(c->outs, PAIR), n = width / 2;
-    int step = c->chosen ? 2 : 1;
+    int k = part(c->ins, PAIR), n = part(c->outs, TILE), step = c->chosen ? 2 : 1;
     float sums[2 * WIDE * TILE * PAIR] __attribute__((aligned(64)));
-    for (int out = 0; out < c->outs; out += width)
+    for (int out = 0; out < c->outs; out += 2 * n) {
+        int width = least(2 * n, c->outs - out);
         for (int row = top; row + step <= bottom; row += step)
             for (int column = 0; column + step <= c->out_columns; column += WIDE) {
-                int rest = c->out_columns - column, count = rest < WIDE ? rest : WIDE;
+                int count = least(c->out_columns - column, WIDE);
                 for (int r = 0; r < step; r++)
-                    for (int half = 0; half < 2; half++)
+                    for (int at = 0; at < width; at += n)
                         spans(c, row + r, column, count, x, cell,
-                              c->weight + (long)(out + half * n) * TAPS * c->ins, k, n,
-                              sums + r * WIDE * TILE * PAIR + half * n);
+                              c->weight + (long)(out + at) * TAPS * c->ins, k, n,
+                              sums + r * WIDE * TILE * PAIR + at);
                 for (int i = 0; i + step <= count; i += step) {
                     long place =
                         (long)(row / step) * (c->out_columns / step) + (column + i) / step;
@@ -244,30 +244,31 @@ static void convolve_band(const struct convolution *c, const bf16 *x, long cell,
                         width);
                 }
             }
+    }
 }
 
 static void convolve_share(void *job) {
     const struct convolution *c = job;
-    int step = c->chosen ? 2 : 1, width = part(c->outs, PAIR);
+    int step = c->chosen ? 2 : 1, n = part(c->outs, TILE);
     /* Rows of y at a time, so that those of x they need and a block's weights stay near. */
-    long of_row = 2l * c->columns * TILE * c->ins, of_weights = 2l * TAPS * c->ins * width;
+    long of_row = 2l * c->columns * TILE * c->ins, of_weights = 2l * TAPS * c->ins * 2 * n;
     int band = (int)((NEAR - of_weights) / of_row) - 2;
     band = band > c->out_rows ? c->out_rows : band < step ? step : band / step * step;
     int bands = (c->out_rows + band - 1) / band, blocks = (c->images + TILE - 1) / TILE;
     struct layout before = stored_layout();
-    lay_out(TILE, width / 2, part(c->ins, PAIR), "ssssrrrl");
+    lay_out(TILE, n, part(c->ins, PAIR), "ssssrrrl");
     long items = (long)blocks * bands;
-    for (long item = from(items); item < to(items); item++) {
+    for (long item = from(items), end = to(items); item < end; item++) {
         long first = item / bands * TILE;
         /* Some images a second time, with the same values to the bit, maybe by another thread. */
         if (first + TILE > c->images) first = c->images - TILE;
         int top = (int)(item % bands) * band;
-        int bottom = top + band < c->out_rows ? top + band : c->out_rows;
+        int bottom = least(top + band, c->out_rows);
         if (!c->spread) {
             convolve_band(c, c->x + first * c->ins, (long)c->images * c->ins, first, top, bottom);
             continue;
         }
-        int above = top > 0 ? top - 1 : 0, below = bottom < c->rows ? bottom + 1 : c->rows;
+        int above = top > 0 ? top - 1 : 0, below = least(bottom + 1, c->rows);
         long cell = (long)TILE * c->ins;
         bf16 *space = thread_space(2 * cell * c->columns * (band + 2));
         unpool(c, first, above, below, space);

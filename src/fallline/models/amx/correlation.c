@@ -26,24 +26,25 @@ static inline __m512i values(const struct gather *g, long at, int place, __mmask
 
 static void gather_share(void *job) {
     const struct gather *g = job;
-    int width = part(g->channels, PAIR), n = width / 2, wide = g->channels / width;
+    int n = part(g->channels, TILE);
     long blocks = (g->images + PAIR - 1) / PAIR, cells = (long)g->rows * g->columns,
          items = blocks * cells;
-    __mmask32 present = width == PAIR ? ~0u : (1u << width) - 1;
     __mmask16 columns = n == TILE ? 0xffff : (1u << n) - 1;
     uint16_t order[2][32];
     for (int half = 0; half < 2; half++)
         for (int i = 0; i < 32; i++)
             order[half][i] = (uint16_t)(((i / 2 + half * n) & 31) + (i % 2) * 32);
     __m512i low = _mm512_loadu_si512(order[0]), high = _mm512_loadu_si512(order[1]);
-    for (long item = from(items); item < to(items); item++) {
+    for (long item = from(items), end = to(items); item < end; item++) {
         long block = item / cells, cell = item % cells, first = block * PAIR,
              row = cell / g->columns, column = cell % g->columns;
         int place = (int)(2 * (row % 2) + column % 2);
         long source = g->spread ? row / 2 * (g->columns / 2) + column / 2 : cell;
-        for (int w = 0; w < wide; w++) {
-            long at = (source * g->images + first) * g->channels + w * width;
-            bf16 *into = g->packed + ((2 * w * blocks + block) * cells + cell) * n * PAIR;
+        for (int c = 0; c < g->channels; c += 2 * n) {
+            int width = least(2 * n, g->channels - c);
+            __mmask32 present = width == PAIR ? ~0u : (1u << width) - 1;
+            long at = (source * g->images + first) * g->channels + c;
+            bf16 *into = g->packed + ((c / n * blocks + block) * cells + cell) * n * PAIR;
             long next = blocks * cells * n * PAIR; /* channels n to 2n */
             __m512i pairs[2][16];
             for (int i = 0; i < 16; i++) {
@@ -54,7 +55,7 @@ static void gather_share(void *job) {
                 pairs[0][i] = _mm512_permutex2var_epi16(a, low, b);
                 pairs[1][i] = _mm512_permutex2var_epi16(a, high, b);
             }
-            for (int half = 0; half < 2; half++) {
+            for (int half = 0; half < width / n; half++) {
                 if (g->turned) {
                     turn(pairs[half]);
                     for (int i = 0; i < n; i++)
@@ -120,7 +121,7 @@ struct portion {
  * `i`.
  */
 static void add_portion(const struct correlation *c, struct portion p, int o, int i, int shift) {
-    int m = part(c->outs, PAIR) / 2, n = part(c->ins, PAIR) / 2;
+    int m = part(c->outs, TILE), n = part(c->ins, TILE);
     long cells = (long)c->rows * c->columns, y_cells = (long)c->out_rows * c->out_columns;
     long x_tile = (long)n * PAIR, y_tile = (long)m * PAIR, line = 4l * TAPS * c->ins;
     float *sums = c->gradient + ((long)o * m * TAPS + 3 * shift) * c->ins + i * n;
@@ -149,12 +150,11 @@ static void add_portion(const struct correlation *c, struct portion p, int o, in
     _tile_stored(2, sums + 2 * c->ins, line);
 }
 
-static int least(int a, int b) { return a < b ? a : b; }
 static int quotient_up(int all, int size) { return (all + size - 1) / size; }
 
 static void correlate_share(void *job) {
     const struct correlation *c = job;
-    int m = part(c->outs, PAIR) / 2, n = part(c->ins, PAIR) / 2;
+    int m = part(c->outs, TILE), n = part(c->ins, TILE);
     int outs = c->outs / m, ins = c->ins / n;
     /* Items are squares of blocks: the larger, the more often what is near is used. */
     int side = 4;
@@ -167,7 +167,7 @@ static void correlate_share(void *job) {
     struct layout before = stored_layout();
     lay_out(m, n, PAIR, "sssrrrll");
     long items = (long)quotient_up(outs, side) * quotient_up(ins, side);
-    for (long item = from(items); item < to(items); item++) {
+    for (long item = from(items), end = to(items); item < end; item++) {
         int i_from = (int)(item / quotient_up(outs, side)) * side,
             i_to = least(i_from + side, ins);
         int o_from = (int)(item % quotient_up(outs, side)) * side,

@@ -187,7 +187,7 @@ static struct norm norm_of(const float *kept, long rows, int channels, int activ
 }
 
 /* Takes the statistics of x (rows, channels) into `kept`, and into the running ones with a weight
- * of `momentum`, unless they are NULL.  `totals` has room for
+ * of `momentum`, unless they are NULL. `totals` has room for
  * (threads, 2, channels). Channels are multiples of 16 here and below. */
 EXPORTED void tiles_statistics(const bf16 *x, const float *weight, const float *bias,
                                float *running_mean, float *running_variance, double momentum,
@@ -221,7 +221,8 @@ EXPORTED void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const flo
 }
 
 /* Of the gradient of that y, where `kept` is of x itself, those of what was activated, `of_sum`,
- * of x, of the norm's weight and of its bias. `space` has room for (3, channels). */
+ * of x, of the norm's weight and of its bias. `of_x` may be `of_sum` itself. `space` has room for
+ * (3, channels). */
 EXPORTED void tiles_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *gradient,
                                   const float *kept, bf16 *of_sum, bf16 *of_x, float *of_weight,
                                   float *of_bias, double *totals, float *space, long rows,

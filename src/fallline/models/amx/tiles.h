@@ -5,7 +5,7 @@
  * out instead of multiplied by zeros, and nothing is laid out anew before it is multiplied.
  *
  * Channels come in blocks, of a size that divides them (`part`): k of those that are summed over,
- * n of those that are a tile's columns. */
+ * PAIR at most, and n of those that are a tile's columns, TILE at most. */
 #pragma once
 #include <immintrin.h>
 #include <stdint.h>
@@ -76,6 +76,8 @@ static inline __attribute__((always_inline)) void expect(const void *tile, long 
     for (int row = 0; row < TILE; row++)
         _mm_prefetch((const char *)tile + row * bytes, _MM_HINT_T0);
 }
+
+static inline int least(int a, int b) { return a < b ? a : b; }
 
 /* Largest even part of `channels` that divides them and is at most `most`. */
 static inline int part(int channels, int most) {
