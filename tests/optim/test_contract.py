@@ -25,7 +25,7 @@ from torch import nn
 from fallline.errors import Diverged
 from fallline.optim.build import build
 from fallline.optim.groups import parameter_groups
-from fallline.optim.row import ROLES, Optimizer
+from fallline.optim.row import ROLES, OptimizerRow
 from fallline.optim.schedule import factor, set_lr
 from fallline.optim.table import OPTIMIZERS
 from fallline.registry import load
@@ -138,7 +138,7 @@ def test_every_optimizer_follows_the_schedule(name: str) -> None:
     assert equal(before, [p.detach() for p in model.parameters() if p.ndim != 4])
 
 
-def is_torchs(row: Optimizer) -> bool:
+def is_torchs(row: OptimizerRow) -> bool:
     """Whether torch has a class of the same name that takes groups; ours may stand around it."""
     known = hasattr(torch.optim, row.target.partition(":")[2])
     return known and row.inner is None and not row.one_group

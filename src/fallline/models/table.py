@@ -75,7 +75,7 @@ class Resnet20Options(Section):
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelRow:
     """A row: the class at `target` is called as `Cls(shape, classes, **options)`.
 
     `shape` is (C, H, W); the module maps normalized images, float (B, C, H, W), to logits
@@ -92,10 +92,10 @@ class Model:
     calibrates: bool = False
 
 
-MODELS: Table[Model] = Table(
+MODELS: Table[ModelRow] = Table(
     "model",
     [
-        Model(
+        ModelRow(
             "mlp",
             "fully connected layers of any widths",
             "fallline.models.mlp:Mlp",
@@ -103,7 +103,7 @@ MODELS: Table[Model] = Table(
             source="Rumelhart, Hinton, Williams 1986; BatchNorm: Ioffe and Szegedy 2015",
             calibrates=True,
         ),
-        Model(
+        ModelRow(
             "convnet",
             "three groups of convolutions behind a whitening stem: the fast one",
             "fallline.models.convnet:Convnet",
@@ -111,14 +111,14 @@ MODELS: Table[Model] = Table(
             source="Jordan 2024, 94% on CIFAR-10 in 3.29 seconds, arXiv 2404.00498",
             calibrates=True,
         ),
-        Model(
+        ModelRow(
             "resnet18",
             "residual network of 11 million parameters",
             "fallline.models.resnet:Resnet18",
             Resnet18Options,
             source="He et al. 2015, arXiv 1512.03385, table 1",
         ),
-        Model(
+        ModelRow(
             "resnet20",
             "residual network of 0.27 million parameters, made for CIFAR-10",
             "fallline.models.resnet:Resnet20",

@@ -18,7 +18,7 @@ from fallline.optim import table
 from fallline.optim.eager import eager
 from fallline.optim.groups import UNDECAYED, Group, parameter_groups
 from fallline.optim.pair import Pair
-from fallline.optim.row import ROLES, Optimizer, Role
+from fallline.optim.row import ROLES, OptimizerRow, Role
 from fallline.optim.schema import Values, check_options, split_options
 from fallline.registry import load
 
@@ -58,7 +58,7 @@ def build(
 
 
 def _assemble(
-    row: Optimizer, model: nn.Module, groups_of: GroupsOf, values: Values
+    row: OptimizerRow, model: nn.Module, groups_of: GroupsOf, values: Values
 ) -> torch.optim.Optimizer:
     if row.inner is None:
         return _single(row, groups_of, values, ROLES)
@@ -76,7 +76,7 @@ def _assemble(
 
 
 def _single(
-    row: Optimizer, groups_of: GroupsOf, values: Values, roles: Iterable[Role]
+    row: OptimizerRow, groups_of: GroupsOf, values: Values, roles: Iterable[Role]
 ) -> torch.optim.Optimizer:
     values = dict(values)
     lr = values.pop("lr")
@@ -107,14 +107,14 @@ def _follow(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["initial_lr"] *= factor
 
 
-def _spare_undecayed(row: Optimizer, groups: list[Group], values: Values) -> None:
+def _spare_undecayed(row: OptimizerRow, groups: list[Group], values: Values) -> None:
     """Options other than `weight_decay` that shrink weights follow its zeros."""
     for group in groups:
         if group["role"] in UNDECAYED and group.get("weight_decay") == 0.0:
             group.update({name: 0.0 for name in row.decays if name in values})
 
 
-def _one_group(row: Optimizer, groups: list[Group], lr: float) -> Group:
+def _one_group(row: OptimizerRow, groups: list[Group], lr: float) -> Group:
     if any(group["lr"] != lr for group in groups):
         raise ConfigError(
             f"{row.name} takes one learning rate for all parameters",
@@ -125,7 +125,7 @@ def _one_group(row: Optimizer, groups: list[Group], lr: float) -> Group:
     return {"params": parameters, "role": "all", "lr": lr, "initial_lr": lr}
 
 
-def _kernel(row: Optimizer, device: str) -> Values:
+def _kernel(row: OptimizerRow, device: str) -> Values:
     if device in row.fused_on:
         return {"fused": True}
     return {"foreach": True} if row.foreach else {}

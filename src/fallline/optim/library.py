@@ -20,7 +20,7 @@ from pydantic import create_model
 
 from fallline.config import NonNegative, Positive, Section
 from fallline.errors import MissingExtra
-from fallline.optim.row import ROLES, Optimizer, Role
+from fallline.optim.row import ROLES, OptimizerRow, Role
 from fallline.space import LogUniform, Space
 
 _NAMES = """
@@ -87,7 +87,7 @@ CHOSEN = {"params", "foreach", "fused", "capturable", "differentiable", "maximiz
 
 
 @lru_cache
-def library_row(name: str) -> Optimizer:
+def library_row(name: str) -> OptimizerRow:
     """The row of one of NAMES, its options read from its signature.
 
     Raises MissingExtra if the package is not installed.
@@ -99,7 +99,7 @@ def library_row(name: str) -> Optimizer:
     kind = load_optimizer(name)
     takes = TAKES.get(name, ROLES)
     options = _options(name, kind, takes)
-    return Optimizer(
+    return OptimizerRow(
         name,
         f"{kind.__name__} of the pytorch_optimizer package",
         f"{kind.__module__}:{kind.__qualname__}",

@@ -71,7 +71,8 @@ class Muon(Optimizer):
         momentum: μ. nesterov: whether U looks ahead.
         ns_steps: Newton-Schulz iterations.
         adjust_lr_fn: `original`, `match_rms_adamw` or `none`, see `scale`.
-        normalize_filters: rescale parameters of more than two dimensions before each step.
+        normalize_filters: rescale parameters of more than two dimensions before each step, which
+            undoes their weight decay but for lr weight_decay of a step's size.
     """
 
     def __init__(

@@ -159,7 +159,9 @@ class Muon(Decayed):
     nesterov: bool = True
     ns_steps: Annotated[int, Field(ge=1, le=20)] = 3
     adjust_lr_fn: Literal["original", "match_rms_adamw", "none"] = "original"
-    normalize_filters: bool = True
+    normalize_filters: bool = Field(
+        True, description="before each step, so that weight_decay bears on matrices and the head"
+    )
     rest: Literal["adamw", "sgd"] = "adamw"
 
 

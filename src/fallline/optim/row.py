@@ -14,7 +14,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class OptimizerRow:
     """One optimizer.
 
     Attributes:

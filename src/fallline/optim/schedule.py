@@ -52,7 +52,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ScheduleRow:
     """One shape. `rises`: it has its own rise to the peak and takes no warm-up."""
 
     name: str
@@ -98,12 +98,12 @@ def _between(start: float, end: float, done: float) -> float:
 SCHEDULES = Table(
     "schedule",
     [
-        Schedule("constant", "the peak rate throughout", _constant),
-        Schedule("linear", "a straight line from the peak to `final`", _linear),
-        Schedule("cosine", "half a cosine wave from the peak to `final`", _cosine),
-        Schedule("onecycle", "up to `peak` and down to `final`, by cosines", _onecycle, True),
-        Schedule("triangular", "up to `peak` and down to `final`, straight", _triangular, True),
-        Schedule("step", "times `gamma` at each of `milestones`", _step),
+        ScheduleRow("constant", "the peak rate throughout", _constant),
+        ScheduleRow("linear", "a straight line from the peak to `final`", _linear),
+        ScheduleRow("cosine", "half a cosine wave from the peak to `final`", _cosine),
+        ScheduleRow("onecycle", "up to `peak` and down to `final`, by cosines", _onecycle, True),
+        ScheduleRow("triangular", "up to `peak` and down to `final`, straight", _triangular, True),
+        ScheduleRow("step", "times `gamma` at each of `milestones`", _step),
     ],
     shown_by="fallline list schedules",
 )

@@ -10,7 +10,7 @@ from pydantic import ValidationError, create_model
 
 from fallline.config import Section
 from fallline.errors import ConfigError, Fault, did_you_mean
-from fallline.optim.row import Optimizer
+from fallline.optim.row import OptimizerRow
 from fallline.optim.table import row
 from fallline.space import Space
 from fallline.values import value_fault
@@ -78,14 +78,14 @@ def check_options(name: str, options: Mapping[str, Any]) -> Section:
         raise ConfigError([_fault(name, schema, e) for e in error.errors()]) from error
 
 
-def split_options(outer: Optimizer, values: Values) -> tuple[Values, Values]:
+def split_options(outer: OptimizerRow, values: Values) -> tuple[Values, Values]:
     """The options of the optimizer itself, and those of the optimizer inside it."""
     own = {k: v for k, v in values.items() if k in outer.options.model_fields}
     prefix = f"{outer.inner}_"
     return own, {k.removeprefix(prefix): v for k, v in values.items() if k not in own}
 
 
-def check_inner(outer: Optimizer, name: object) -> None:
+def check_inner(outer: OptimizerRow, name: object) -> None:
     """Raises ConfigError unless `outer` can hold the optimizer `name`."""
     inner = row(str(name))
     holds = not (inner.wraps or inner.calls_closure_again or inner.averages)
@@ -109,7 +109,7 @@ def _merged(outer: str, inner: str, inner_schema: type[Section]) -> type[Section
     return create_model(f"{outer}_{inner}", __base__=base.options, **fields)
 
 
-def _merged_name(outer: Optimizer, option: str) -> str:
+def _merged_name(outer: OptimizerRow, option: str) -> str:
     """What an option of the optimizer inside `outer` is called beside those of `outer`."""
     clash = option in outer.options.model_fields or not outer.wraps
     return f"{outer.inner}_{option}" if clash else option

@@ -1,4 +1,4 @@
-"""Every optimizer, one row each. Adding one: its options, its row, one line in the docs.
+"""Every optimizer, one row each. Adding one: its options, its row, a line in CHANGELOG.md.
 
 Of torch.optim only SparseAdam is left out: it takes sparse gradients, which image models never
 have.
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fallline.errors import ConfigError, did_you_mean
 from fallline.optim import library, options
-from fallline.optim.row import Optimizer
+from fallline.optim.row import OptimizerRow
 from fallline.registry import Table
 from fallline.space import Choice, LogUniform, Space
 
@@ -26,7 +26,7 @@ SGD_LIKE: Space = {
 OPTIMIZERS = Table(
     "optimizer",
     [
-        Optimizer(
+        OptimizerRow(
             "sgd",
             "stochastic gradient descent with Nesterov momentum",
             "fallline.optim.sgd:SGD",
@@ -35,7 +35,7 @@ OPTIMIZERS = Table(
             {**SGD_LIKE, "momentum": Choice((0.8, 0.85, 0.9, 0.95))},
             fused_on=("cpu", "cuda"),
         ),
-        Optimizer(
+        OptimizerRow(
             "adam",
             "adaptive moments; weight decay is an L2 term in the gradient",
             "torch.optim:Adam",
@@ -44,7 +44,7 @@ OPTIMIZERS = Table(
             {"lr": LogUniform(3e-4, 3e-2), "weight_decay": LogUniform(1e-6, 1e-3)},
             fused_on=("cpu", "cuda"),
         ),
-        Optimizer(
+        OptimizerRow(
             "adamw",
             "Adam with decoupled weight decay",
             "torch.optim:AdamW",
@@ -53,7 +53,7 @@ OPTIMIZERS = Table(
             ADAPTIVE,
             fused_on=("cpu", "cuda"),
         ),
-        Optimizer(
+        OptimizerRow(
             "nadam",
             "Adam with Nesterov momentum",
             "torch.optim:NAdam",
@@ -61,7 +61,7 @@ OPTIMIZERS = Table(
             "Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ",
             {"lr": LogUniform(3e-4, 3e-2), "weight_decay": LogUniform(1e-6, 1e-3)},
         ),
-        Optimizer(
+        OptimizerRow(
             "radam",
             "Adam whose first steps are rectified instead of warmed up",
             "torch.optim:RAdam",
@@ -69,7 +69,7 @@ OPTIMIZERS = Table(
             "Liu et al. 2020, https://arxiv.org/abs/1908.03265",
             {"lr": LogUniform(3e-4, 3e-2), "weight_decay": LogUniform(1e-6, 1e-3)},
         ),
-        Optimizer(
+        OptimizerRow(
             "adamax",
             "Adam in the infinity norm",
             "torch.optim:Adamax",
@@ -77,7 +77,7 @@ OPTIMIZERS = Table(
             "Kingma and Ba 2015, section 7.1, https://arxiv.org/abs/1412.6980",
             {"lr": LogUniform(5e-4, 5e-2), "weight_decay": LogUniform(1e-6, 1e-3)},
         ),
-        Optimizer(
+        OptimizerRow(
             "adagrad",
             "rates shrink with the sum of squared gradients",
             "torch.optim:Adagrad",
@@ -86,7 +86,7 @@ OPTIMIZERS = Table(
             {"lr": LogUniform(3e-3, 3e-1), "weight_decay": LogUniform(1e-6, 1e-3)},
             fused_on=("cpu",),
         ),
-        Optimizer(
+        OptimizerRow(
             "adadelta",
             "rates from the ratio of past updates to past gradients",
             "torch.optim:Adadelta",
@@ -94,7 +94,7 @@ OPTIMIZERS = Table(
             "Zeiler 2012, https://arxiv.org/abs/1212.5701",
             {"lr": LogUniform(1e-1, 1e1), "weight_decay": LogUniform(1e-6, 1e-3)},
         ),
-        Optimizer(
+        OptimizerRow(
             "rmsprop",
             "gradients over their running root mean square",
             "torch.optim:RMSprop",
@@ -102,7 +102,7 @@ OPTIMIZERS = Table(
             "Tieleman and Hinton 2012, lecture 6.5 of Neural Networks for Machine Learning",
             {"lr": LogUniform(1e-4, 1e-2), "weight_decay": LogUniform(1e-6, 1e-3)},
         ),
-        Optimizer(
+        OptimizerRow(
             "asgd",
             "gradient descent as for averaging; torch keeps the average in its state only",
             "torch.optim:ASGD",
@@ -111,7 +111,7 @@ OPTIMIZERS = Table(
             SGD_LIKE,
             decays=("weight_decay", "lambd"),
         ),
-        Optimizer(
+        OptimizerRow(
             "rprop",
             "step sizes from signs; meant for full batches, follows no schedule",
             "torch.optim:Rprop",
@@ -121,7 +121,7 @@ OPTIMIZERS = Table(
             decays=(),
             scheduled=False,
         ),
-        Optimizer(
+        OptimizerRow(
             "adafactor",
             "Adam with factored second moments and relative step sizes",
             "torch.optim:Adafactor",
@@ -129,7 +129,7 @@ OPTIMIZERS = Table(
             "Shazeer and Stern 2018, https://arxiv.org/abs/1804.04235",
             {"lr": LogUniform(3e-3, 3e-1), "weight_decay": LogUniform(1e-5, 1e-1)},
         ),
-        Optimizer(
+        OptimizerRow(
             "lbfgs",
             "limited-memory quasi-Newton with line search; meant for full batches",
             "fallline.optim.lbfgs:LBFGS",
@@ -142,7 +142,7 @@ OPTIMIZERS = Table(
             decays=(),
             foreach=False,
         ),
-        Optimizer(
+        OptimizerRow(
             "muon",
             "orthogonalized momentum for matrices and filters, another optimizer for the rest",
             "fallline.optim.muon:Muon",
@@ -156,7 +156,7 @@ OPTIMIZERS = Table(
             takes=("matrix", "filter"),
             foreach=False,
         ),
-        Optimizer(
+        OptimizerRow(
             "torch_muon",
             "torch's Muon: matrices only, another optimizer for the rest, filters included",
             "torch.optim:Muon",
@@ -166,7 +166,7 @@ OPTIMIZERS = Table(
             takes=("matrix",),
             foreach=False,
         ),
-        Optimizer(
+        OptimizerRow(
             "sam",
             "sharpness-aware: descends by the gradient at the worst point nearby",
             "fallline.optim.sam:SAM",
@@ -177,7 +177,7 @@ OPTIMIZERS = Table(
             calls_closure_again=True,
             wraps=True,
         ),
-        Optimizer(
+        OptimizerRow(
             "asam",
             "SAM in a neighbourhood that scales with the weights",
             "fallline.optim.sam:ASAM",
@@ -193,7 +193,7 @@ OPTIMIZERS = Table(
 )
 
 
-def row(name: str) -> Optimizer:
+def row(name: str) -> OptimizerRow:
     """The optimizer of that name: a row of the table, or one of the pytorch_optimizer package.
 
     Raises ConfigError for a name that is neither, MissingExtra where that package is needed.

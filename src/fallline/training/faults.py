@@ -10,13 +10,13 @@ from pydantic.fields import FieldInfo
 
 from fallline.config import SHORT_NAMES, RunConfig, field_names
 from fallline.errors import Fault, did_you_mean
-from fallline.models.table import MODELS, Model
-from fallline.optim.row import Optimizer
+from fallline.models.table import MODELS, ModelRow
+from fallline.optim.row import OptimizerRow
 from fallline.optim.table import OPTIMIZERS
 from fallline.values import value_fault
 
 SETTINGS: Final = "fallline list settings"
-_ROWS: Final[Mapping[str, tuple[str, Iterable[Model | Optimizer]]]] = {
+_ROWS: Final[Mapping[str, tuple[str, Iterable[ModelRow | OptimizerRow]]]] = {
     "model": ("fallline list models", MODELS),
     "optim": ("fallline list optimizers", OPTIMIZERS),
 }
