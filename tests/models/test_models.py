@@ -334,7 +334,7 @@ def test_the_convnet_starts_with_gradients_of_ordinary_size(channels: int, colou
 
 
 @pytest.mark.parametrize("count", [40, 400])
-def test_components_are_uncorrelated_and_more_equal(count: int) -> None:
+def test_components_are_the_first_hardly_correlated_and_more_equal(count: int) -> None:
     generator = torch.Generator().manual_seed(0)
     scales = torch.logspace(1, -1, 3 * 8 * 8)
     mixing = torch.linalg.qr(torch.randn(192, 192, generator=generator)).Q
@@ -344,10 +344,12 @@ def test_components_are_uncorrelated_and_more_equal(count: int) -> None:
     seen = components(images.flatten(1))
     moments = seen.T @ seen / count
     variances = moments.diagonal()
-    torch.testing.assert_close(moments, torch.diag(variances), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(moments / variances, torch.eye(20), rtol=0, atol=0.01)
     raw = (images.flatten(1) @ F.normalize(components.directions, dim=1).T).square().mean(0)
     torch.testing.assert_close(variances, (raw / (raw + 1e-2).sqrt()), rtol=1e-2, atol=1e-3)
     assert raw[0] == raw.max()
+    best = torch.linalg.svdvals(images.flatten(1))[:20].square().sum() / count
+    assert raw.sum() > 0.999 * best
 
 
 def test_more_components_than_images_leave_the_rest_random() -> None:

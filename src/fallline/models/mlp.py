@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from fallline.models.layers import ACTIVATIONS, as_weights
 
 VARIANCE_FLOOR = 1e-2  # keeps components of little variance, mostly noise, from being blown up
+SPARE, ITERATIONS = 16, 2  # directions that are searched beside those that are kept; how long
 EXPONENT = 0.25  # of the variances they are divided by; 0.5, full whitening, is worse: docs/log.md
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
@@ -46,18 +47,15 @@ class Components(nn.Module):
     def calibrate(self, images: torch.Tensor) -> None:
         """Takes the directions from `images` (B, C, H, W).
 
-        Of the matrices of second moments, pixels by pixels and images by images, which share their
-        eigenvalues, the smaller one is decomposed.
+        By subspace iteration (Halko et al. 2009, arXiv 0909.4061): no matrix of pixels by pixels
+        is decomposed whole for the few directions that are kept.
         """
         pixels = images.float().flatten(1).cpu()
         count = min(len(self.directions), *pixels.shape)
-        if len(images) < pixels.shape[1]:
-            variances, mixes = torch.linalg.eigh(pixels @ pixels.T / len(images))
-            axes = F.normalize(pixels.T @ mixes, dim=0)
-        else:
-            variances, axes = torch.linalg.eigh(pixels.T @ pixels / len(images))
-        scaled = axes / (variances.clamp(min=0) + VARIANCE_FLOOR) ** EXPONENT
-        self.directions[:count] = scaled.T.flip(0)[:count].to(self.directions)
+        space = min(count + SPARE, *pixels.shape)
+        _, values, axes = torch.svd_lowrank(pixels, space, niter=ITERATIONS)
+        scaled = axes / (values.square() / len(images) + VARIANCE_FLOOR) ** EXPONENT
+        self.directions[:count] = scaled.T[:count].to(self.directions)
 
 
 class Mlp(nn.Module):
