@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fallline.errors import ConfigError
 from fallline.optim import muon
 from fallline.optim.build import build
-from fallline.optim.muon import orthogonalize
+from fallline.optim.muon import A, B, C, orthogonalize
 from fallline.optim.schedule import set_lr
 
 
@@ -97,6 +97,32 @@ def test_matrices_in_one_batch_do_not_see_each_other() -> None:
 
 def test_a_gradient_of_zero_moves_nothing_and_stays_finite() -> None:
     assert torch.equal(orthogonalize(torch.zeros(1, 4, 6), 5), torch.zeros(1, 4, 6))
+
+
+@pytest.mark.parametrize("shape", [(16, 24), (16, 40), (64, 576), (256, 64)], ids=str)
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 8, 20])
+def test_iterations_on_the_gram_matrix_are_those_on_the_matrix(
+    shape: tuple[int, int], steps: int
+) -> None:
+    torch.manual_seed(0)
+    u, s, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
+    u, v = u[None], v[None]
+    values = s / s.norm()
+    for _ in range(steps):
+        values = A * values + B * values**3 + C * values**5
+    given = (u * s) @ v
+    torch.testing.assert_close(orthogonalize(given, steps), (u * values) @ v)
+
+
+@pytest.mark.parametrize("smallest", [1e-1, 1e-2, 1e-4])
+@pytest.mark.parametrize("steps", [3, 5, 8, 20])
+def test_wide_matrices_stay_bounded_in_bf16(steps: int, smallest: float) -> None:
+    torch.manual_seed(0)
+    u, s, v = torch.linalg.svd(torch.randn(64, 576), full_matrices=False)
+    s = torch.logspace(0, math.log10(smallest), 64)
+    given = ((u * s) @ v)[None]
+    singular = torch.linalg.svdvals(orthogonalize(given.bfloat16(), steps).float())
+    assert singular.max() < 1.25
 
 
 def test_bf16_and_fp32_agree_to_bf16s_precision() -> None:

@@ -81,8 +81,7 @@ def _opened() -> ctypes.CDLL:
         library = ctypes.CDLL(str(compiled()))
     except OSError as error:  # as where nothing is executed from the disk
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
-    threads = team.GOMP_parallel, team.omp_get_thread_num, team.omp_get_num_threads
-    if library.tiles_open(*threads):
+    if library.tiles_open(team.GOMP_parallel, team.omp_get_thread_num):
         raise Lacking("Linux does not grant this process the use of tiles")
     return library
 

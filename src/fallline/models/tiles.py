@@ -18,6 +18,7 @@ from fallline.models.conv import Conv3x3
 from fallline.models.kernels import kernels
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
+PIECES = 32  # of rows, in norm.c
 IMAGES = 32  # fewer are not worth laying out
 
 
@@ -244,9 +245,8 @@ def _floats(*shape: int) -> Tensor:
 
 
 def _totals(channels: int) -> Tensor:
-    """Room for each thread's two sums of a channel."""
-    shape = torch.get_num_threads(), 2, channels
-    return torch.empty(shape, dtype=torch.float64, device="cpu")
+    """Room for two sums of a channel in each of the pieces that rows are split into."""
+    return torch.empty((PIECES, 2, channels), dtype=torch.float64, device="cpu")
 
 
 def _rows(z: Tensor) -> ctypes.c_long:

@@ -24,10 +24,16 @@ from torch.optim import Optimizer
 # https://kellerjordan.github.io/posts/muon/#deriving-muon
 A, B, C = 3.4445, -4.7750, 2.0315
 TINY = 1e-7
+TOGETHER = 3  # first iterations, on one Gram matrix; in bf16 more of them are unstable
+WIDE = 2.5  # columns for a row from which that saves time
 
 
 def orthogonalize(u: Tensor, steps: int) -> Tensor:
     """Newton-Schulz iterations that bring all singular values of a matrix near 1.
+
+    X ← P X with P = A + B G + C G² and G = X Xᵀ. Of wide matrices the first ones are taken on the
+    small G ← P G P alone, and X is multiplied once by all their P: half the FLOP for 512 x 4608
+    (Zhang, Amsel, Chen, Dao 2026, https://dao-lab.ai/blog/2026/gram-newton-schulz).
 
     Args:
         u: (N, rows, columns), N matrices at once, floating, on which the result depends only up
@@ -39,11 +45,27 @@ def orthogonalize(u: Tensor, steps: int) -> Tensor:
     tall = u.shape[1] > u.shape[2]
     x = u.mT if tall else u
     x = x / (torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True) + TINY)
-    for _ in range(steps):
-        gram = torch.bmm(x, x.mT)
-        polynomial = torch.baddbmm(gram, gram, gram, beta=B, alpha=C)
-        x = torch.baddbmm(x, polynomial, x, beta=A)
+    first = min(TOGETHER, steps) if x.shape[2] >= WIDE * x.shape[1] else 1
+    for iterations in (first, *[1] * (steps - first)):
+        x = torch.bmm(_factors(torch.bmm(x, x.mT), iterations), x)
     return x.mT if tall else x
+
+
+def _factors(gram: Tensor, iterations: int) -> Tensor:
+    """The product of the factors P of so many iterations, from G = X Xᵀ."""
+    product = factor = _factor(gram)
+    for _ in range(iterations - 1):
+        gram = torch.bmm(torch.bmm(factor, gram), factor)
+        factor = _factor(gram)
+        product = torch.bmm(factor, product)
+    return product
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """P = A + B G + C G²."""
+    factor = torch.baddbmm(gram, gram, gram, beta=B, alpha=C)
+    factor.diagonal(dim1=1, dim2=2).add_(A)
+    return factor
 
 
 def momentum_update(

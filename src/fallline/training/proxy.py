@@ -3,9 +3,9 @@
 After airbench96_faster (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench), whose net
 reaches 96 % with less than half the FLOP by training on the half of each batch on which a small
 net has the larger loss. There the small net is trained first, on every fourth batch, and its
-choices are replayed; here it is trained in step with the model, on every batch, so that the images
-pass once and a run can be stopped and resumed at any step. Choosing by a small net goes back to
-Coleman et al. 2019 (arXiv 1906.11829).
+choices are replayed; here it is trained in step with the model, on every second batch, so that
+the images pass once and a run can be stopped and resumed at any step. Choosing by a small net goes
+back to Coleman et al. 2019 (arXiv 1906.11829).
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from fallline.optim.build import build
 from fallline.optim.schedule import set_lr
 
 WIDTHS = (32, 64, 64)  # airbench96_faster's; with a stem of stride 2 a 1.5 TFLOP epoch of CIFAR-10
+EVERY = 2  # of how many batches it learns from one
 LR = 0.16  # of Muon, the rate of `fast70` and `fast90`
 
 
 class Proxy:
-    """A small convnet that learns from every image, and says which of them are hardest.
+    """A small convnet that learns beside the model, and says which images are hardest.
 
     Args:
         shape: (C, H, W) of an image.
@@ -53,7 +54,7 @@ class Proxy:
         autocast: Callable[[], AbstractContextManager[object]],
         compile: bool = False,
     ) -> None:
-        net = Convnet(shape, classes, widths=WIDTHS, activation="silu")
+        net = Convnet(shape, classes, widths=WIDTHS, activation="silu", stem_bias=False)
         self.net = net.to(device).to(memory_format=torch.channels_last)
         if images is not None:
             net.calibrate(images)
@@ -62,29 +63,27 @@ class Proxy:
         )
         self.optimizer = build("muon", net, lr=LR)
         self.share, self.loss, self.autocast = share, loss, autocast
+        self.seen = 0
 
     def hardest(self, batch: Batch, lr_factor: float) -> Batch:
         """The share of the batch on which the net has the largest loss, in the batch's order.
 
-        The net takes a step on the whole batch, at its own rate times `lr_factor`. Raises Diverged
+        Of every second batch the net learns, at its own rate times `lr_factor`. Raises Diverged
         before that if its loss is not finite (on a CPU; elsewhere the caller looks later).
         """
-        set_lr(self.optimizer, lr_factor)
-        losses: list[Tensor] = []
-
-        def closure() -> Tensor:
-            self.optimizer.zero_grad(set_to_none=True)
-            with self.autocast():
-                logits = self._model(batch.inputs)
-            losses.append(self.loss(logits.float(), batch.targets))
-            mean = losses[0].mean()
-            if mean.device.type == "cpu" and not math.isfinite(mean.item()):
-                raise Diverged(f"the loss of the net that chooses images is {mean.item()}")
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            logits = self._model(batch.inputs)
+        losses = self.loss(logits.float(), batch.targets)
+        mean = losses.mean()
+        if mean.device.type == "cpu" and not math.isfinite(mean.item()):
+            raise Diverged(f"the loss of the net that chooses images is {mean.item()}")
+        if self.seen % EVERY == 0:
+            set_lr(self.optimizer, lr_factor)
             mean.backward()  # type: ignore[no-untyped-call]
-            return mean
-
-        self.optimizer.step(closure)  # type: ignore[arg-type]
-        kept = losses[0].detach().topk(self.kept(len(batch.targets))).indices.sort().values
+            self.optimizer.step()
+        self.seen += 1
+        kept = losses.detach().topk(self.kept(len(batch.targets))).indices.sort().values
         return Batch(batch.inputs[kept], batch.targets[kept])
 
     def kept(self, images: int) -> int:
@@ -92,10 +91,15 @@ class Proxy:
         return max(1, round(self.share * images))
 
     def state_dict(self) -> dict[str, Any]:
-        """The net and its optimizer."""
-        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+        """The net, its optimizer, and how many batches it has seen."""
+        return {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "seen": self.seen,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up a state."""
         self.net.load_state_dict(state_dict["net"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
+        self.seen = state_dict["seen"]

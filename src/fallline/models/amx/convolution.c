@@ -21,13 +21,13 @@ static inline __m512i in_turn(__m512 a, __m512 b) {
     return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
 }
 
-static void pack_share(void *job) {
+static void pack_some(void *job, struct queue *queue) {
     const struct pack *p = job;
     int k = part(p->ins, PAIR), n = part(p->outs, TILE), deep = p->ins / k;
     long row = p->flipped ? (long)TAPS * p->outs : 1, items = (long)(p->outs / n) * 3;
     __mmask16 outs = (1u << n) - 1, low = k >= 16 ? 0xffff : (1u << k) - 1,
               high = k > 16 ? (1u << (k - 16)) - 1 : 0;
-    for (long item = from(items), end = to(items); item < end; item++) {
+    for (long item; (item = take(queue, items)) >= 0;) {
         long first = item / 3 * n;
         bf16 *into = p->packed + item * deep * 3 * k * n;
         for (int d = 0; d < deep; d++)
@@ -62,7 +62,7 @@ static void pack_share(void *job) {
 EXPORTED void tiles_pack(const float *weight, bf16 *packed, int outs, int ins, int flipped,
                          int threads) {
     struct pack p = {weight, packed, outs, ins, flipped};
-    run(pack_share, &p, threads);
+    run(pack_some, &p, threads);
 }
 
 enum { WIDE = 8 }; /* cells whose sums are kept until they are pooled and rounded */
@@ -72,8 +72,14 @@ struct convolution {
     bf16 *y;
     uint8_t *chosen;       /* of pooling y, or NULL */
     const uint8_t *spread; /* of unpooling x, or NULL */
-    int images, rows, columns, out_rows, out_columns, ins, outs;
+    int images, rows, columns, out_rows, out_columns, ins, outs, threads;
 };
+
+/* Of a tile's block; the last one has some images a second time, with the same values to the bit,
+ * maybe by another thread. */
+static long first_image(const struct convolution *c, int block) {
+    return least(block * TILE, c->images - TILE);
+}
 
 /* Rows `top` to `bottom` of a tile's images of an unpooled x, (rows, columns, TILE, ins): a value
  * is where its maximum was, beside it are zeros. */
@@ -221,59 +227,58 @@ static inline void put(const struct convolution *c, const float *sums, long at, 
     }
 }
 
-/* Rows `top` to `bottom` of y, a tile's images from `first` on, all outputs; in x those images'
- * cells are `cell` elements apart. */
+/* Rows `top` to `bottom` of y, a tile's images from `first` on, `width` outputs from `out` on; in
+ * x those images' cells are `cell` elements apart. */
 static void convolve_band(const struct convolution *c, const bf16 *x, long cell, long first,
-                          int top, int bottom) {
+                          int out, int width, int top, int bottom) {
     int k = part(c->ins, PAIR), n = part(c->outs, TILE), step = c->chosen ? 2 : 1;
     float sums[2 * WIDE * TILE * PAIR] __attribute__((aligned(64)));
-    for (int out = 0; out < c->outs; out += 2 * n) {
-        int width = least(2 * n, c->outs - out);
-        for (int row = top; row + step <= bottom; row += step)
-            for (int column = 0; column + step <= c->out_columns; column += WIDE) {
-                int count = least(c->out_columns - column, WIDE);
-                for (int r = 0; r < step; r++)
-                    for (int at = 0; at < width; at += n)
-                        spans(c, row + r, column, count, x, cell,
-                              c->weight + (long)(out + at) * TAPS * c->ins, k, n,
-                              sums + r * WIDE * TILE * PAIR + at);
-                for (int i = 0; i + step <= count; i += step) {
-                    long place =
-                        (long)(row / step) * (c->out_columns / step) + (column + i) / step;
-                    put(c, sums + i * TILE * PAIR, (place * c->images + first) * c->outs + out,
-                        width);
-                }
+    for (int row = top; row + step <= bottom; row += step)
+        for (int column = 0; column + step <= c->out_columns; column += WIDE) {
+            int count = least(c->out_columns - column, WIDE);
+            for (int r = 0; r < step; r++)
+                for (int at = 0; at < width; at += n)
+                    spans(c, row + r, column, count, x, cell,
+                          c->weight + (long)(out + at) * TAPS * c->ins, k, n,
+                          sums + r * WIDE * TILE * PAIR + at);
+            for (int i = 0; i + step <= count; i += step) {
+                long place = (long)(row / step) * (c->out_columns / step) + (column + i) / step;
+                put(c, sums + i * TILE * PAIR, (place * c->images + first) * c->outs + out, width);
             }
-    }
+        }
 }
 
-static void convolve_share(void *job) {
+static void convolve_some(void *job, struct queue *queue) {
     const struct convolution *c = job;
     int step = c->chosen ? 2 : 1, n = part(c->outs, TILE);
     /* Rows of y at a time, so that those of x they need and a block's weights stay near. */
     long of_row = 2l * c->columns * TILE * c->ins, of_weights = 2l * TAPS * c->ins * 2 * n;
     int band = (int)((NEAR - of_weights) / of_row) - 2;
     band = band > c->out_rows ? c->out_rows : band < step ? step : band / step * step;
-    int bands = (c->out_rows + band - 1) / band, blocks = (c->images + TILE - 1) / TILE;
+    int bands = quotient_up(c->out_rows, band), blocks = quotient_up(c->images, TILE);
+    /* Or some blocks of images, where their maps are so small that all weights weigh more. */
+    int together = bands > 1 ? 1 : (int)((NEAR - of_weights) / (of_row * c->rows));
+    together = least(together > 1 ? together : 1, quotient_up(blocks, SHARES * c->threads));
+    long cell = (long)(c->spread ? TILE : c->images) * c->ins;
+    long items = (long)quotient_up(blocks, together) * bands;
     struct layout before = stored_layout();
     lay_out(TILE, n, part(c->ins, PAIR), "ssssrrrl");
-    long items = (long)blocks * bands;
-    for (long item = from(items), end = to(items); item < end; item++) {
-        long first = item / bands * TILE;
-        /* Some images a second time, with the same values to the bit, maybe by another thread. */
-        if (first + TILE > c->images) first = c->images - TILE;
-        int top = (int)(item % bands) * band;
-        int bottom = least(top + band, c->out_rows);
-        if (!c->spread) {
-            convolve_band(c, c->x + first * c->ins, (long)c->images * c->ins, first, top, bottom);
-            continue;
-        }
+    for (long item; (item = take(queue, items)) >= 0;) {
+        int top = (int)(item % bands) * band, bottom = least(top + band, c->out_rows);
         int above = top > 0 ? top - 1 : 0, below = least(bottom + 1, c->rows);
-        long cell = (long)TILE * c->ins;
-        bf16 *space = thread_space(2 * cell * c->columns * (band + 2));
-        unpool(c, first, above, below, space);
+        int block = (int)(item / bands) * together, count = least(together, blocks - block);
+        long space_of_block = cell * c->columns * (below - above);
+        bf16 *space = c->spread ? thread_space(2 * space_of_block * count) : NULL;
+        for (int b = 0; space && b < count; b++)
+            unpool(c, first_image(c, block + b), above, below, space + b * space_of_block);
         SETTLED(space);
-        convolve_band(c, space - above * c->columns * cell, cell, first, top, bottom);
+        for (int out = 0; out < c->outs; out += 2 * n)
+            for (int b = 0; b < count; b++) {
+                long first = first_image(c, block + b);
+                const bf16 *x = space ? space + b * space_of_block - above * c->columns * cell
+                                      : c->x + first * c->ins;
+                convolve_band(c, x, cell, first, out, least(2 * n, c->outs - out), top, bottom);
+            }
     }
     restore_layout(&before);
 }
@@ -300,6 +305,7 @@ EXPORTED void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *w
         .out_columns = out_columns,
         .ins = ins,
         .outs = outs,
+        .threads = threads,
     };
-    run(convolve_share, &c, threads);
+    run(convolve_some, &c, threads);
 }

@@ -24,7 +24,7 @@ static inline __m512i values(const struct gather *g, long at, int place, __mmask
     return _mm512_maskz_loadu_epi16(present, g->x + at);
 }
 
-static void gather_share(void *job) {
+static void gather_some(void *job, struct queue *queue) {
     const struct gather *g = job;
     int n = part(g->channels, TILE);
     long blocks = (g->images + PAIR - 1) / PAIR, cells = (long)g->rows * g->columns,
@@ -35,7 +35,7 @@ static void gather_share(void *job) {
         for (int i = 0; i < 32; i++)
             order[half][i] = (uint16_t)(((i / 2 + half * n) & 31) + (i % 2) * 32);
     __m512i low = _mm512_loadu_si512(order[0]), high = _mm512_loadu_si512(order[1]);
-    for (long item = from(items), end = to(items); item < end; item++) {
+    for (long item; (item = take(queue, items)) >= 0;) {
         long block = item / cells, cell = item % cells, first = block * PAIR,
              row = cell / g->columns, column = cell % g->columns;
         int place = (int)(2 * (row % 2) + column % 2);
@@ -76,13 +76,13 @@ static void gather_share(void *job) {
 static void gather(const bf16 *x, const uint8_t *spread, bf16 *packed, int rows, int columns,
                    int images, int channels, int turned, int threads) {
     struct gather g = {x, spread, packed, rows, columns, images, channels, turned};
-    run(gather_share, &g, threads);
+    run(gather_some, &g, threads);
 }
 
 struct correlation {
     const bf16 *x, *y;
     float *gradient;
-    int blocks, rows, columns, out_rows, out_columns, ins, outs;
+    int blocks, rows, columns, out_rows, out_columns, ins, outs, threads;
 };
 
 /* Adds the products of a row of y, tiles of `y_tile` elements, and a row of x to the sums of the
@@ -150,15 +150,13 @@ static void add_portion(const struct correlation *c, struct portion p, int o, in
     _tile_stored(2, sums + 2 * c->ins, line);
 }
 
-static int quotient_up(int all, int size) { return (all + size - 1) / size; }
-
-static void correlate_share(void *job) {
+static void correlate_some(void *job, struct queue *queue) {
     const struct correlation *c = job;
     int m = part(c->outs, TILE), n = part(c->ins, TILE);
     int outs = c->outs / m, ins = c->ins / n;
     /* Items are squares of blocks: the larger, the more often what is near is used. */
     int side = 4;
-    while (side > 1 && quotient_up(outs, side) * quotient_up(ins, side) < 2 * team_size())
+    while (side > 1 && quotient_up(outs, side) * quotient_up(ins, side) < SHARES * c->threads)
         side /= 2;
     /* Cells of both whose blocks of 32 images stay near, as rows of a map or as whole maps. */
     int near = NEAR / (2 * side * 2 * TILE * PAIR);
@@ -167,7 +165,7 @@ static void correlate_share(void *job) {
     struct layout before = stored_layout();
     lay_out(m, n, PAIR, "sssrrrll");
     long items = (long)quotient_up(outs, side) * quotient_up(ins, side);
-    for (long item = from(items), end = to(items); item < end; item++) {
+    for (long item; (item = take(queue, items)) >= 0;) {
         int i_from = (int)(item / quotient_up(outs, side)) * side,
             i_to = least(i_from + side, ins);
         int o_from = (int)(item % quotient_up(outs, side)) * side,
@@ -204,6 +202,7 @@ EXPORTED void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *sprea
         .out_columns = out_columns,
         .ins = ins,
         .outs = outs,
+        .threads = threads,
     };
-    run(correlate_share, &c, threads);
+    run(correlate_some, &c, threads);
 }

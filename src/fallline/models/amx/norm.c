@@ -1,11 +1,12 @@
 /* BatchNorm and activation in one, forward and backward, on rows of channels.
  *
- * Sums over rows are of doubles, a thread's rows after another's: the order follows the number of
- * threads, and so do the last bits. */
+ * Rows come in PIECES. Sums over rows are of doubles, a piece's after another's: they have one
+ * order, whatever the number of threads. */
 #include "tiles.h"
 #include <string.h>
 
 enum activation { RELU, SILU, GELU };
+enum { PIECES = 32 };
 
 static inline __m512 widened(const bf16 *x) {
     return _mm512_castsi512_ps(
@@ -66,13 +67,15 @@ struct norm {
     bf16 *y, *of_sum, *of_x;
     const float *mean, *inverse_deviation, *scale, *shift; /* of x */
     const float *of_gradient, *of_value, *constant; /* x's gradient by these of of_sum and x */
-    double *totals;                                 /* (threads, 2, channels) */
+    double *totals;                                 /* (PIECES, 2, channels) */
     long rows;
     int channels;
     enum activation activation;
 };
 
 enum { RUN = 32 }; /* rows that are summed in float32 */
+
+static inline long start(const struct norm *n, long piece) { return n->rows * piece / PIECES; }
 
 static inline void add_to(double *totals, __m512 sums) {
     _mm512_storeu_pd(totals, _mm512_add_pd(_mm512_loadu_pd(totals),
@@ -81,10 +84,9 @@ static inline void add_to(double *totals, __m512 sums) {
                                                _mm512_cvtps_pd(_mm512_extractf32x8_ps(sums, 1))));
 }
 
-static void moments_share(void *job) {
-    const struct norm *n = job;
-    double *sums = n->totals + 2l * thread() * n->channels, *squares = sums + n->channels;
-    for (long row = from(n->rows), end = to(n->rows); row < end; row += RUN)
+static void add_moments(const struct norm *n, long piece) {
+    double *sums = n->totals + 2 * piece * n->channels, *squares = sums + n->channels;
+    for (long row = start(n, piece), end = start(n, piece + 1); row < end; row += RUN)
         for (int c = 0; c < n->channels; c += TILE) {
             __m512 sum = _mm512_setzero_ps(), square = _mm512_setzero_ps();
             for (long r = row; r < row + RUN && r < end; r++) {
@@ -97,15 +99,19 @@ static void moments_share(void *job) {
         }
 }
 
+static void moments_of_some(void *job, struct queue *queue) {
+    for (long piece; (piece = take(queue, PIECES)) >= 0;) add_moments(job, piece);
+}
+
 static inline __attribute__((always_inline)) __m512 normed(const struct norm *n, long at, int c) {
     __m512 x = _mm512_fmadd_ps(widened(n->x + at), _mm512_loadu_ps(n->scale + c),
                                _mm512_loadu_ps(n->shift + c));
     return n->plus ? _mm512_add_ps(x, widened(n->plus + at)) : x;
 }
 
-static inline __attribute__((always_inline)) void apply(const struct norm *n,
+static inline __attribute__((always_inline)) void apply(const struct norm *n, long piece,
                                                         enum activation kind) {
-    for (long row = from(n->rows), end = to(n->rows); row < end; row++)
+    for (long row = start(n, piece), end = start(n, piece + 1); row < end; row++)
         for (int c = 0; c < n->channels; c += TILE) {
             __m512 slope;
             narrowed(n->y + row * n->channels + c,
@@ -113,20 +119,21 @@ static inline __attribute__((always_inline)) void apply(const struct norm *n,
         }
 }
 
-static void apply_share(void *job) {
+static void apply_to_some(void *job, struct queue *queue) {
     const struct norm *n = job;
-    if (n->activation == RELU)
-        apply(n, RELU);
-    else if (n->activation == SILU)
-        apply(n, SILU);
-    else
-        apply(n, GELU);
+    for (long piece; (piece = take(queue, PIECES)) >= 0;)
+        if (n->activation == RELU)
+            apply(n, piece, RELU);
+        else if (n->activation == SILU)
+            apply(n, piece, SILU);
+        else
+            apply(n, piece, GELU);
 }
 
-static inline __attribute__((always_inline)) void pass_back(const struct norm *n,
+static inline __attribute__((always_inline)) void pass_back(const struct norm *n, long piece,
                                                             enum activation kind) {
-    double *sums = n->totals + 2l * thread() * n->channels, *products = sums + n->channels;
-    for (long row = from(n->rows), end = to(n->rows); row < end; row += RUN)
+    double *sums = n->totals + 2 * piece * n->channels, *products = sums + n->channels;
+    for (long row = start(n, piece), end = start(n, piece + 1); row < end; row += RUN)
         for (int c = 0; c < n->channels; c += TILE) {
             __m512 sum = _mm512_setzero_ps(), product = _mm512_setzero_ps();
             for (long r = row; r < row + RUN && r < end; r++) {
@@ -143,19 +150,19 @@ static inline __attribute__((always_inline)) void pass_back(const struct norm *n
         }
 }
 
-static void pass_back_share(void *job) {
+static void pass_back_some(void *job, struct queue *queue) {
     const struct norm *n = job;
-    if (n->activation == RELU)
-        pass_back(n, RELU);
-    else if (n->activation == SILU)
-        pass_back(n, SILU);
-    else
-        pass_back(n, GELU);
+    for (long piece; (piece = take(queue, PIECES)) >= 0;)
+        if (n->activation == RELU)
+            pass_back(n, piece, RELU);
+        else if (n->activation == SILU)
+            pass_back(n, piece, SILU);
+        else
+            pass_back(n, piece, GELU);
 }
 
-static void of_x_share(void *job) {
-    const struct norm *n = job;
-    for (long row = from(n->rows), end = to(n->rows); row < end; row++)
+static void add_of_x(const struct norm *n, long piece) {
+    for (long row = start(n, piece), end = start(n, piece + 1); row < end; row++)
         for (int c = 0; c < n->channels; c += TILE) {
             long at = row * n->channels + c;
             __m512 rest = _mm512_fmadd_ps(widened(n->x + at), _mm512_loadu_ps(n->of_value + c),
@@ -165,14 +172,18 @@ static void of_x_share(void *job) {
         }
 }
 
-/* Runs a work that leaves each thread's sums in its part of the totals, and adds those in the
+static void of_x_of_some(void *job, struct queue *queue) {
+    for (long piece; (piece = take(queue, PIECES)) >= 0;) add_of_x(job, piece);
+}
+
+/* Runs a work that leaves each piece's sums in its place of the totals, and adds those in the
  * first's. */
-static void run_total(void (*work)(void *), struct norm *n, int threads) {
-    memset(n->totals, 0, sizeof(double) * 2 * threads * n->channels);
+static void run_total(void (*work)(void *, struct queue *), struct norm *n, int threads) {
+    memset(n->totals, 0, sizeof(double) * 2 * PIECES * n->channels);
     run(work, n, threads);
-    for (int t = 1; t < threads; t++)
+    for (long piece = 1; piece < PIECES; piece++)
         for (int c = 0; c < 2 * n->channels; c++)
-            n->totals[c] += n->totals[2l * t * n->channels + c];
+            n->totals[c] += n->totals[2 * piece * n->channels + c];
 }
 
 /* What `kept` (4, channels) holds of a norm: mean, 1 / deviation, scale and shift. */
@@ -188,14 +199,14 @@ static struct norm norm_of(const float *kept, long rows, int channels, int activ
 
 /* Takes the statistics of x (rows, channels) into `kept`, and into the running ones with a weight
  * of `momentum`, unless they are NULL. `totals` has room for
- * (threads, 2, channels). Channels are multiples of 16 here and below. */
+ * (32, 2, channels). Channels are multiples of 16 here and below. */
 EXPORTED void tiles_statistics(const bf16 *x, const float *weight, const float *bias,
                                float *running_mean, float *running_variance, double momentum,
                                double eps, float *kept, double *totals, long rows, int channels,
                                int threads) {
     struct norm n = norm_of(kept, rows, channels, 0);
     n.x = x, n.totals = totals;
-    run_total(moments_share, &n, threads);
+    run_total(moments_of_some, &n, threads);
     for (int c = 0; c < channels; c++) {
         double mean = totals[c] / rows, variance = totals[channels + c] / rows - mean * mean;
         if (variance < 0) variance = 0; /* rounding; NaN stays */
@@ -217,7 +228,7 @@ EXPORTED void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const flo
                              long rows, int channels, int activation, int threads) {
     struct norm n = norm_of(kept, rows, channels, activation);
     n.x = x, n.plus = plus, n.y = y;
-    run(apply_share, &n, threads);
+    run(apply_to_some, &n, threads);
 }
 
 /* Of the gradient of that y, where `kept` is of x itself, those of what was activated, `of_sum`,
@@ -232,7 +243,7 @@ EXPORTED void tiles_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *g
     n.x = x, n.plus = plus, n.gradient = gradient, n.of_sum = of_sum, n.of_x = of_x,
     n.totals = totals;
     n.of_gradient = of_gradient, n.of_value = of_value, n.constant = constant;
-    run_total(pass_back_share, &n, threads);
+    run_total(pass_back_some, &n, threads);
     for (int c = 0; c < channels; c++) {
         double sum = totals[c],
                product = (totals[channels + c] - n.mean[c] * sum) * n.inverse_deviation[c];
@@ -243,5 +254,5 @@ EXPORTED void tiles_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *g
         of_value[c] = (float)-along;
         constant[c] = (float)(n.mean[c] * along - n.scale[c] * sum / rows);
     }
-    run(of_x_share, &n, threads);
+    run(of_x_of_some, &n, threads);
 }

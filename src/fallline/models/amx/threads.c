@@ -1,28 +1,60 @@
 /* Torch's threads, of the OpenMP library that it has loaded. */
 #include "tiles.h"
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 typedef void (*Team)(void (*)(void *), void *, unsigned, unsigned);
 static Team team;
-static int (*number)(void), (*size)(void);
+static int (*number)(void);
 
-/* Takes GOMP_parallel, omp_get_thread_num and omp_get_num_threads of that library, and asks Linux
- * for the use of tiles; returns 0 if it grants it. */
-EXPORTED int tiles_open(Team parallel, int (*thread_number)(void), int (*threads)(void)) {
+/* Takes GOMP_parallel and omp_get_thread_num of that library, and asks Linux for the use of tiles;
+ * returns 0 if it grants it. */
+EXPORTED int tiles_open(Team parallel, int (*thread_number)(void)) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     team = parallel;
     number = thread_number;
-    size = threads;
     return (int)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
 }
 
-void run(void (*work)(void *), void *job, int threads) { team(work, job, (unsigned)threads, 0); }
+struct share {
+    _Alignas(64) atomic_long taken; /* on a cache line of its own */
+};
 
-int thread(void) { return number(); }
+struct queue {
+    struct share *shares;
+    int threads, mine;
+};
 
-int team_size(void) { return size(); }
+long take(struct queue *queue, long items) {
+    for (int i = 0; i < queue->threads; i++) {
+        int whose = (queue->mine + i) % queue->threads;
+        long first = items * whose / queue->threads;
+        long count = items * (whose + 1) / queue->threads - first;
+        atomic_long *taken = &queue->shares[whose].taken;
+        if (atomic_load(taken) >= count) continue;
+        long item = atomic_fetch_add(taken, 1);
+        if (item < count) return first + item;
+    }
+    return -1;
+}
 
-long from(long items) { return items * number() / size(); }
+struct call {
+    void (*work)(void *, struct queue *);
+    void *job;
+    struct share *shares;
+    int threads;
+};
 
-long to(long items) { return items * (number() + 1) / size(); }
+static void begin(void *call) {
+    const struct call *c = call;
+    struct queue queue = {c->shares, c->threads, number()};
+    c->work(c->job, &queue);
+}
+
+void run(void (*work)(void *, struct queue *), void *job, int threads) {
+    struct share shares[threads];
+    for (int i = 0; i < threads; i++) atomic_init(&shares[i].taken, 0);
+    struct call c = {work, job, shares, threads};
+    team(begin, &c, (unsigned)threads, 0);
+}

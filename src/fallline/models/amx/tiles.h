@@ -19,16 +19,17 @@ enum {
     PAIR = 32,     /* values of bfloat16 in a row of a tile */
     TAPS = 9,      /* of a filter */
     NEAR = 800000, /* bytes that stay in the second cache while they are used */
+    SHARES = 4,    /* items for a thread, at least, so that none waits long for the others */
 };
 
-/* Runs `work` on each of torch's threads. */
-void run(void (*work)(void *), void *job, int threads);
+/* Work is split into items. Each of torch's threads has a share of them, the same in each call, so
+ * that it finds near what it left; then it helps the others: where another program shares a core,
+ * that core is up to half as fast. No item's result depends on who takes it. */
+struct queue;
+void run(void (*work)(void *job, struct queue *queue), void *job, int threads);
 
-/* There: which of them this is, of how many, and its share of items. */
-int thread(void);
-int team_size(void);
-long from(long items);
-long to(long items);
+/* The next of so many items, or -1. */
+long take(struct queue *queue, long items);
 
 struct layout {
     uint8_t palette, start, reserved[14];
@@ -78,6 +79,7 @@ static inline __attribute__((always_inline)) void expect(const void *tile, long 
 }
 
 static inline int least(int a, int b) { return a < b ? a : b; }
+static inline int quotient_up(int all, int size) { return (all + size - 1) / size; }
 
 /* Largest even part of `channels` that divides them and is at most `most`. */
 static inline int part(int channels, int most) {
