@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from copy import deepcopy
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,19 +72,6 @@ def test_it_learns_at_the_rate_of_the_schedule() -> None:
     net.hardest(Batch(images, torch.zeros(64, dtype=torch.int64)), 0.25)
     for group in net.optimizer.param_groups:
         assert group["lr"] == 0.25 * group["initial_lr"]
-
-
-def test_it_learns_from_every_second_batch_wherever_it_was_stopped() -> None:
-    images, labels = bright_and_dark(), torch.arange(64) % 2
-    net, other = proxy(0.5, images), proxy(0.5, images)
-    weights = [net.net.head.weight.detach().clone()]
-    for _ in range(4):
-        net.hardest(Batch(images, labels), 1.0)
-        weights.append(net.net.head.weight.detach().clone())
-        other.load_state_dict(deepcopy(net.state_dict()))
-        net = other
-    moved = [not torch.equal(before, after) for before, after in pairwise(weights)]
-    assert moved == [True, False, True, False]
 
 
 def test_a_run_trains_on_that_share_of_its_images(tmp_path: Path, small: dict[str, Any]) -> None:

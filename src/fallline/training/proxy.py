@@ -3,9 +3,9 @@
 After airbench96_faster (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench), whose net
 reaches 96 % with less than half the FLOP by training on the half of each batch on which a small
 net has the larger loss. There the small net is trained first, on every fourth batch, and its
-choices are replayed; here it is trained in step with the model, on every second batch, so that
-the images pass once and a run can be stopped and resumed at any step. Choosing by a small net goes
-back to Coleman et al. 2019 (arXiv 1906.11829).
+choices are replayed; here it is trained in step with the model, on every batch, so that the images
+pass once and a run can be stopped and resumed at any step. Choosing by a small net goes back to
+Coleman et al. 2019 (arXiv 1906.11829).
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from fallline.optim.build import build
 from fallline.optim.schedule import set_lr
 
 WIDTHS = (32, 64, 64)  # airbench96_faster's; with a stem of stride 2 a 1.5 TFLOP epoch of CIFAR-10
-EVERY = 2  # of how many batches it learns from one
 LR = 0.16  # of Muon, the rate of `fast70` and `fast90`
 
 
 class Proxy:
-    """A small convnet that learns beside the model, and says which images are hardest.
+    """A small convnet that learns from every image, and says which of them are hardest.
 
     Args:
         shape: (C, H, W) of an image.
@@ -63,14 +62,14 @@ class Proxy:
         )
         self.optimizer = build("muon", net, lr=LR)
         self.share, self.loss, self.autocast = share, loss, autocast
-        self.seen = 0
 
     def hardest(self, batch: Batch, lr_factor: float) -> Batch:
         """The share of the batch on which the net has the largest loss, in the batch's order.
 
-        Of every second batch the net learns, at its own rate times `lr_factor`. Raises Diverged
+        The net takes a step on the whole batch, at its own rate times `lr_factor`. Raises Diverged
         before that if its loss is not finite (on a CPU; elsewhere the caller looks later).
         """
+        set_lr(self.optimizer, lr_factor)
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             logits = self._model(batch.inputs)
@@ -78,11 +77,8 @@ class Proxy:
         mean = losses.mean()
         if mean.device.type == "cpu" and not math.isfinite(mean.item()):
             raise Diverged(f"the loss of the net that chooses images is {mean.item()}")
-        if self.seen % EVERY == 0:
-            set_lr(self.optimizer, lr_factor)
-            mean.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-        self.seen += 1
+        mean.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
         kept = losses.detach().topk(self.kept(len(batch.targets))).indices.sort().values
         return Batch(batch.inputs[kept], batch.targets[kept])
 
@@ -91,15 +87,10 @@ class Proxy:
         return max(1, round(self.share * images))
 
     def state_dict(self) -> dict[str, Any]:
-        """The net, its optimizer, and how many batches it has seen."""
-        return {
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "seen": self.seen,
-        }
+        """The net and its optimizer."""
+        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up a state."""
         self.net.load_state_dict(state_dict["net"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
-        self.seen = state_dict["seen"]
