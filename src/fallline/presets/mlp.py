@@ -16,9 +16,9 @@ from fallline.config import (
 def mlp60() -> RunConfig:
     """CIFAR-10 to 60 % without convolutions, in the least time on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 61.50 % (deviation 0.26, lowest 61.09), with
-    six views averaged 63.74 %, in 14.0 s of training. 2 cores of an Intel Xeon (AMX, shared),
-    torch 2.15, 2026-11-26.
+    On the JPEG copy of CIFAR-10, test split, n = 5: 61.44 % (deviation 0.23, lowest 61.22), with
+    six views averaged 63.74 %, in 15.0 s of training (11.9 to 15.2), in a slow hour. 2 cores of an
+    Intel Xeon (AMX, shared), torch 2.15, 2026-11-27.
 
     fallline train mlp60 --data cifar10_jpeg.tar.xz
     """
