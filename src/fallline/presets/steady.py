@@ -19,7 +19,7 @@ def steady() -> RunConfig:
     On the JPEG copy of CIFAR-10, 45,000 images trained on, 5,000 held out, test split, n = 5:
     85.17 % (deviation 0.18, lowest 84.85), with six views averaged 86.93 %, 11 epochs in 89 s of
     training. 2 cores of an Intel Xeon (AMX, shared), torch 2.15, 2026-11-27.
-    On scikit-learn's digits 99.2 % in 10 s, n = 1.
+    On scikit-learn's digits 98.9 % in 12 s, n = 1.
 
     fallline train --data cifar10_jpeg.tar.xz
     """
