@@ -26,6 +26,7 @@ from fallline.models.convnet import WhiteningStem
 from fallline.models.kernels import NEEDED, OPTIONS, SOURCES, Lacking, compiled, kernels
 from fallline.models.layers import conv_norm_act
 from fallline.models.table import MODELS
+from fallline.openmp import openmp
 from fallline.registry import load
 
 BF16 = torch.bfloat16
@@ -213,6 +214,23 @@ def test_the_number_of_threads_changes_no_bit_of_a_convolution() -> None:
     torch.set_num_threads(before)
     for one, other in pairwise(results):
         assert all(map(torch.equal, one, other))
+
+
+@there
+def test_threads_take_over_what_others_do_not_come_to() -> None:
+    team = openmp()
+    assert team is not None
+    x, weight = tiles.cells(torch.randn(64, 32, 9, 9)), torch.randn(48, 32, 3, 3)
+    alone, _ = tiles._convolve(x, weight, pooled=False)
+    before, levels = torch.get_num_threads(), team.omp_get_max_active_levels()
+    torch.set_num_threads(3)
+    team.omp_set_max_active_levels(0)  # the first thread's share is a third, and nobody else comes
+    try:
+        z, _ = tiles._convolve(x, weight, pooled=False)
+    finally:
+        team.omp_set_max_active_levels(levels)
+        torch.set_num_threads(before)
+    assert torch.equal(z, alone)
 
 
 @there
