@@ -21,8 +21,9 @@ from fallline.track.tracker import RunStart
 from fallline.training.assemble import assemble
 from fallline.training.fit import fit
 from fallline.training.job import Job
+from fallline.training.layers import Layer, preset_layer
 from fallline.training.progress import Progress
-from fallline.training.resolve import Layer, preset_layer, resolve
+from fallline.training.resolve import resolve
 from fallline.training.settle import settle
 from fallline.training.signals import stop_on_signals
 from fallline.training.splits import split

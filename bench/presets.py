@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.utilization import job_of, step_flop
 from fallline import train
-from fallline.training.run import Run
+from fallline.training.life import Run
 
 
 def measure(data: str, names: list[str], seeds: int) -> list[dict[str, Any]]:

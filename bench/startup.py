@@ -91,7 +91,8 @@ def phases(data: str) -> dict[str, list[float]]:
     from fallline.track.tracker import RunStart
     from fallline.training import evaluate  # noqa: F401
     from fallline.training.assemble import assemble
-    from fallline.training.resolve import Layer, preset_layer, resolve
+    from fallline.training.layers import Layer, preset_layer
+    from fallline.training.resolve import resolve
     from fallline.training.settle import settle
     from fallline.training.splits import split
 

@@ -23,7 +23,8 @@ from fallline.models import conv, tiles
 from fallline.training.assemble import assemble
 from fallline.training.heap import kept_memory
 from fallline.training.job import Job
-from fallline.training.resolve import Layer, preset_layer, resolve
+from fallline.training.layers import Layer, preset_layer
+from fallline.training.resolve import resolve
 from fallline.training.settle import settle
 from fallline.training.splits import split
 from fallline.training.threads import on_own_cores

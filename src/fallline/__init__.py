@@ -14,7 +14,8 @@ from fallline.registry import load
 if TYPE_CHECKING:
     from fallline.config import RunConfig
     from fallline.errors import FalllineError, Pruned
-    from fallline.training.run import Run, resume, train
+    from fallline.training.life import Run
+    from fallline.training.run import resume, train
 
 __version__ = "0.1.0"
 __all__ = ["FalllineError", "Pruned", "Run", "RunConfig", "__version__", "resume", "train"]
@@ -22,7 +23,7 @@ __all__ = ["FalllineError", "Pruned", "Run", "RunConfig", "__version__", "resume
 _WHERE = {
     "FalllineError": "fallline.errors:FalllineError",
     "Pruned": "fallline.errors:Pruned",
-    "Run": "fallline.training.run:Run",
+    "Run": "fallline.training.life:Run",
     "RunConfig": "fallline.config:RunConfig",
     "resume": "fallline.training.run:resume",
     "train": "fallline.training.run:train",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from fallline.models.convnet import Convnet, Group, WhiteningStem
+from fallline.models.layers import ACTIVATIONS
 from fallline.models.mlp import Components, Mlp
 from fallline.models.resnet import Resnet18, Resnet20, Subsample
-from fallline.models.table import MODELS
+from fallline.models.table import MODELS, Activation
 from fallline.registry import load
 
 SIZES = (8, 28, 32, 64, 224)
@@ -201,6 +202,10 @@ def stem_kernel(net: Resnet18) -> int:
     return conv.kernel_size[0]
 
 
+def test_every_activation_that_options_take_is_there_and_no_other() -> None:
+    assert set(get_args(Activation)) == ACTIVATIONS.keys()
+
+
 def test_an_mlp_without_widths_is_linear() -> None:
     net = Mlp((3, 8, 8), 10, widths=())
     assert parameter_count(net) == 3 * 8 * 8 * 10 + 10
@@ -209,7 +214,7 @@ def test_an_mlp_without_widths_is_linear() -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "none"])
-@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "leaky_relu", "elu", "tanh"])
+@pytest.mark.parametrize("activation", get_args(Activation))
 def test_an_mlp_takes_every_norm_and_activation(norm: str, activation: str) -> None:
     net = build("mlp", (1, 8, 8), widths=(16, 8, 4), norm=norm, activation=activation, dropout=0.5)
     assert net(images_of((1, 8, 8), 4)).isfinite().all()

@@ -9,7 +9,8 @@ import pytest
 from fallline import train
 from fallline.config import LrScaleConfig
 from fallline.presets.table import PRESETS
-from fallline.training.resolve import preset_layer, resolve
+from fallline.training.layers import preset_layer
+from fallline.training.resolve import resolve
 
 TINY = {
     "data": "synthetic",

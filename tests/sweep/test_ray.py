@@ -20,7 +20,8 @@ from ray_cluster import ENVIRONMENT, Cluster, free_port
 
 from fallline.records import RunFolder
 from fallline.sweep.backend import Ended, Event, Failed, Lost, Reported, Task
-from fallline.training.resolve import Layer, preset_layer, resolve
+from fallline.training.layers import Layer, preset_layer
+from fallline.training.resolve import resolve
 
 pytestmark = [
     pytest.mark.alone,

@@ -30,7 +30,7 @@ from fallline.sweep.ray_place import RayCluster
 from fallline.sweep.slots import Slot, plan
 from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
-from fallline.training.resolve import Layer
+from fallline.training.layers import Layer
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 

@@ -16,7 +16,7 @@ from fallline.space import Choice, Constant, Integers, LogUniform, Uniform
 from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import changes, read
 from fallline.sweep.pruner import PRUNERS
-from fallline.training.resolve import Layer, parse_assignments
+from fallline.training.layers import Layer, parse_assignments
 
 # what a file means
 

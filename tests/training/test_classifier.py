@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from fallline import train
+from fallline.config import TrainConfig
 from fallline.errors import DataError
 from fallline.training.classifier import Classifier
 from fallline.training.losses import LOSSES
@@ -98,6 +99,11 @@ def test_all_files_that_are_no_images_are_named(classifier: Classifier, tmp_path
 
 def test_no_files_make_no_predictions(classifier: Classifier) -> None:
     assert classifier.predict([]) == []
+
+
+def test_every_loss_that_settings_take_is_a_row_and_no_other() -> None:
+    allowed = get_args(TrainConfig.model_fields["loss"].annotation)
+    assert set(allowed) == {row.name for row in LOSSES}
 
 
 @pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.name)

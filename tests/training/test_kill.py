@@ -34,7 +34,8 @@ from pathlib import Path
 import matplotlib.figure, torch
 from fallline.data import load
 from fallline.records import RunFolder
-from fallline.training.resolve import parse_assignments, preset_layer, resolve
+from fallline.training.layers import parse_assignments, preset_layer
+from fallline.training.resolve import resolve
 from fallline.training.run import begin, begin_or_resume
 from fallline.training.session import Session
 

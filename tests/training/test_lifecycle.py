@@ -21,7 +21,8 @@ from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
 from fallline.training import checkpoint, conclude, environment, threads
 from fallline.training.classifier import Classifier
-from fallline.training.resolve import Layer, Resolved, preset_layer, read_config, resolve
+from fallline.training.layers import Layer, preset_layer
+from fallline.training.resolve import Resolved, read_config, resolve
 from fallline.training.run import begin_or_resume
 from fallline.training.session import Session
 from fallline.training.signals import StopRequest, stop_on_signals

@@ -9,14 +9,8 @@ import pytest
 
 from fallline.config import LrScaleConfig, RunConfig, declared_fields
 from fallline.errors import ConfigError
-from fallline.training.resolve import (
-    Layer,
-    Resolved,
-    parse_assignments,
-    preset_layer,
-    read_layer,
-    resolve,
-)
+from fallline.training.layers import Layer, parse_assignments, preset_layer, read_layer
+from fallline.training.resolve import Resolved, resolve
 from fallline.values import typed
 
 

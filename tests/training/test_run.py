@@ -19,8 +19,7 @@ from fallline.errors import ConfigError, RunError
 from fallline.models import tiles
 from fallline.models.convnet import Convnet
 from fallline.records import Record, RunFolder
-from fallline.training import checkpoint, environment
-from fallline.training import run as training_run
+from fallline.training import checkpoint, environment, life
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -63,7 +62,7 @@ def test_a_run_that_lacks_the_kernels_of_its_cpu_says_so_and_trains(
 ) -> None:
     for module in (environment, tiles):
         monkeypatch.setattr(module, "kernels", lambda: None)
-    monkeypatch.setattr(training_run, "why_lacking", lambda: "there is no compiler")
+    monkeypatch.setattr(life, "why_lacking", lambda: "there is no compiler")
     settings = small | {"train.max_steps": 2, "train.precision": precision}
     run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
     assert run.outcome.status == "completed"

@@ -18,8 +18,8 @@ from fallline.records import RunFolder
 from fallline.track.terminal import loading
 
 if TYPE_CHECKING:
-    from fallline.training.resolve import Layer
-    from fallline.training.run import Run
+    from fallline.training.layers import Layer
+    from fallline.training.life import Run
 
 app = typer.Typer(
     name="fallline",
@@ -95,7 +95,8 @@ def train(
     fallline train --data photos.zip --set model=resnet18 --set epochs=20
     fallline train --set optimizer=sam --set optim.rho=0.1 --set lr=0.05
     """
-    from fallline.training.resolve import preset_layer, resolve
+    from fallline.training.layers import preset_layer
+    from fallline.training.resolve import resolve
 
     layers = _layers(config, assign, data, seed, device)
     resolved = resolve([preset_layer(preset), *layers])
@@ -227,7 +228,7 @@ def _layers(
     seed: int | None,
     device: str | None,
 ) -> list[Layer]:
-    from fallline.training.resolve import Layer, parse_assignments, read_layer
+    from fallline.training.layers import Layer, parse_assignments, read_layer
 
     layers = [read_layer(path) for path in configs or []]
     layers += [parse_assignments(assign)] if assign else []

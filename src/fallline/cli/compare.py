@@ -136,7 +136,8 @@ def _numbers(text: str | None) -> list[float]:
 
 def _settings(files: list[Path] | None, assign: list[str] | None) -> dict[str, Any]:
     """Later files win over earlier ones, --set over files."""
-    from fallline.training.resolve import flatten, parse_assignments, read_layer
+    from fallline.training.layers import parse_assignments, read_layer
+    from fallline.training.resolve import flatten
 
     layers = [read_layer(path) for path in files or []]
     layers += [parse_assignments(assign)] if assign else []

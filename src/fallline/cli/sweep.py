@@ -70,7 +70,7 @@ def sweep(
     """
     from fallline.sweep.dry_run import rehearse
     from fallline.sweep.session import run
-    from fallline.training.resolve import parse_assignments
+    from fallline.training.layers import parse_assignments
 
     settings = parse_assignments(assign).values if assign else None
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"

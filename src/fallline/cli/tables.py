@@ -122,7 +122,8 @@ def _settings() -> tuple[tuple[str, ...], Lines]:
 def plain_run() -> dict[str, str]:
     """What each setting is where nobody sets it: the default preset's value, else the schema's."""
     from fallline.config import declared_fields
-    from fallline.training.resolve import preset_layer, resolve
+    from fallline.training.layers import preset_layer
+    from fallline.training.resolve import resolve
     from fallline.values import typed
 
     config = resolve([preset_layer("steady")]).config.model_dump(mode="json")

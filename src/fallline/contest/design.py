@@ -14,7 +14,8 @@ from fallline.errors import ConfigError, Fault, unknown_name
 from fallline.models.table import MODELS
 from fallline.optim.table import row
 from fallline.presets.table import PRESETS
-from fallline.training.resolve import flatten, preset_layer, resolve
+from fallline.training.layers import preset_layer
+from fallline.training.resolve import flatten, resolve
 
 FEWEST_CONFIGS: Final = 3
 FEWEST_SEEDS: Final = 2

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fallline.training.resolve import Layer, preset_layer, without_idle
+from fallline.training.layers import Layer, preset_layer
+from fallline.training.resolve import without_idle
 
 FOR_ALL: Final = {"data.validate_on": "val", "track.pictures": False}
 """Choices are made on val, whatever the base does."""

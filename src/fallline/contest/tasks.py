@@ -14,7 +14,8 @@ from fallline.contest.budget import length
 from fallline.contest.pace import Pace
 from fallline.contest.recipe import Recipe
 from fallline.sweep.backend import Task
-from fallline.training.resolve import Layer, resolve
+from fallline.training.layers import Layer
+from fallline.training.resolve import resolve
 
 
 @dataclass(frozen=True)

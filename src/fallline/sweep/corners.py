@@ -17,7 +17,8 @@ from fallline.errors import FalllineError, Fault, did_you_mean
 from fallline.models.table import MODELS
 from fallline.optim.table import OPTIMIZERS
 from fallline.space import Choice, Constant, Dimension, Integers, LogUniform, Space, Uniform
-from fallline.training.resolve import Layer, resolve, without_idle
+from fallline.training.layers import Layer
+from fallline.training.resolve import resolve, without_idle
 
 LEADS = ("model", "model.name", "optim", "optim.name", "optim.base", "optim.rest")
 """Settings that name a row, and with it which options there are."""

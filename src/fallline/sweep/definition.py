@@ -18,7 +18,8 @@ from fallline.sweep.points import Grid, Values, draw
 from fallline.sweep.pruner import Pruner
 from fallline.sweep.schema import Extension, Method, Metric
 from fallline.sweep.script import Script
-from fallline.training.resolve import Layer, Resolved, resolve, without_idle
+from fallline.training.layers import Layer
+from fallline.training.resolve import Resolved, resolve, without_idle
 
 FREE = ("name", "description", "project", "entity", "run_cap")
 """W&B keys that decide neither configurations nor their values."""

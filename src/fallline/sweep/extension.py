@@ -14,7 +14,8 @@ from fallline.sweep.findings import Findings
 from fallline.sweep.pruner import PRUNERS, Pruner
 from fallline.sweep.schema import Budget, Extension
 from fallline.sweep.script import Script
-from fallline.training.resolve import Layer, preset_layer, read_layer, resolve
+from fallline.training.layers import Layer, preset_layer, read_layer
+from fallline.training.resolve import resolve
 
 FILES = (".yaml", ".yml", ".json")
 FOR_TRIALS: Final = Layer("of every sweep", {"data.test_at_end": False, "track.pictures": False})

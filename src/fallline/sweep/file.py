@@ -45,7 +45,7 @@ from fallline.sweep.sections import (
     read_script,
 )
 from fallline.training.faults import unknown_setting
-from fallline.training.resolve import Layer
+from fallline.training.layers import Layer
 
 __all__ = ["SweepFile", "changes", "read"]
 

@@ -39,7 +39,8 @@ from fallline.sweep.store import address, open_store
 from fallline.sweep.study import Study
 from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
-from fallline.training.resolve import Layer, resolve
+from fallline.training.layers import Layer
+from fallline.training.resolve import resolve
 
 
 def run(

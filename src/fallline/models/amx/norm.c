@@ -109,6 +109,23 @@ static inline __attribute__((always_inline)) __m512 normed(const struct norm *n,
     return n->plus ? _mm512_add_ps(x, widened(n->plus + at)) : x;
 }
 
+/* Does `work` to pieces of rows, compiled once for each activation. */
+static inline __attribute__((always_inline)) void
+each_piece(const struct norm *n, struct queue *queue,
+           void (*work)(const struct norm *, long, enum activation)) {
+    for (long piece; (piece = take(queue, PIECES)) >= 0;) switch (n->activation) {
+        case RELU:
+            work(n, piece, RELU);
+            break;
+        case SILU:
+            work(n, piece, SILU);
+            break;
+        case GELU:
+            work(n, piece, GELU);
+            break;
+        }
+}
+
 static inline __attribute__((always_inline)) void apply(const struct norm *n, long piece,
                                                         enum activation kind) {
     for (long row = start(n, piece), end = start(n, piece + 1); row < end; row++)
@@ -119,16 +136,7 @@ static inline __attribute__((always_inline)) void apply(const struct norm *n, lo
         }
 }
 
-static void apply_to_some(void *job, struct queue *queue) {
-    const struct norm *n = job;
-    for (long piece; (piece = take(queue, PIECES)) >= 0;)
-        if (n->activation == RELU)
-            apply(n, piece, RELU);
-        else if (n->activation == SILU)
-            apply(n, piece, SILU);
-        else
-            apply(n, piece, GELU);
-}
+static void apply_to_some(void *job, struct queue *queue) { each_piece(job, queue, apply); }
 
 static inline __attribute__((always_inline)) void pass_back(const struct norm *n, long piece,
                                                             enum activation kind) {
@@ -150,16 +158,7 @@ static inline __attribute__((always_inline)) void pass_back(const struct norm *n
         }
 }
 
-static void pass_back_some(void *job, struct queue *queue) {
-    const struct norm *n = job;
-    for (long piece; (piece = take(queue, PIECES)) >= 0;)
-        if (n->activation == RELU)
-            pass_back(n, piece, RELU);
-        else if (n->activation == SILU)
-            pass_back(n, piece, SILU);
-        else
-            pass_back(n, piece, GELU);
-}
+static void pass_back_some(void *job, struct queue *queue) { each_piece(job, queue, pass_back); }
 
 static void add_of_x(const struct norm *n, long piece) {
     for (long row = start(n, piece), end = start(n, piece + 1); row < end; row++)
