@@ -23,7 +23,18 @@ from fallline.models import kernels as native
 from fallline.models import tiles
 from fallline.models.conv import Conv3x3
 from fallline.models.convnet import WhiteningStem
-from fallline.models.kernels import NEEDED, OPTIONS, SOURCES, Lacking, compiled, kernels
+from fallline.models.kernels import (
+    AMX,
+    AVX512,
+    OPTIONS,
+    PRODUCTS,
+    SOURCES,
+    Lacking,
+    compiled,
+    kernels,
+    opened,
+    products,
+)
 from fallline.models.layers import conv_norm_act
 from fallline.models.table import MODELS
 from fallline.openmp import openmp
@@ -46,14 +57,20 @@ SHAPES = [  # images, channels in and out, height, width
 ]
 
 
-@pytest.fixture
-def _there() -> None:
-    if not cpu_flags() >= NEEDED or shutil.which(os.environ.get("CC", "cc")) is None:
-        pytest.skip("the kernels need a CPU with AMX and a C compiler")
-    assert kernels() is not None
+@pytest.fixture(params=PRODUCTS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each way to multiply that this CPU has; the kernels compute by it."""
+    name: str = request.param
+    missing = PRODUCTS[name].keys() - cpu_flags()
+    if missing or shutil.which(os.environ.get("CC", "cc")) is None:
+        pytest.skip(f"they need a C compiler and a CPU with {', '.join(sorted(missing))}")
+    library = opened(name)
+    monkeypatch.setattr(native, "_found", lambda: library)
+    monkeypatch.setattr(tiles, "multiply_tiles", lambda: name == "amx.c")
+    return name
 
 
-there = pytest.mark.usefixtures("_there")
+there = pytest.mark.usefixtures("way")
 
 
 @pytest.fixture(params=[1, 2])
@@ -80,6 +97,11 @@ def rounded(*shape: int) -> Tensor:
     return torch.randn(shape).to(BF16).float()
 
 
+def laid_out(x: Tensor) -> Tensor:
+    """As a layer of the kernels leaves it."""
+    return tiles.maps(tiles.cells(x))
+
+
 Results = dict[str, Tensor]
 
 
@@ -98,6 +120,8 @@ def one_pass(
     if way == "exact":
         conv, norm, x = conv.double(), norm.double(), x.double()
         plus = None if plus is None else plus.double()
+    else:
+        x = laid_out(x)
     x.requires_grad_()
     if plus is not None:
         plus.requires_grad_()
@@ -239,7 +263,7 @@ def test_a_nan_is_passed_on(threads: int) -> None:
     x = torch.randn(32, 16, 4, 4)
     x[3, 2, 1, 1] = torch.nan
     with torch.autocast("cpu", BF16):
-        y = conv_norm_act(x, conv, norm, nn.GELU(), pooled=True)
+        y = conv_norm_act(laid_out(x), conv, norm, nn.GELU(), pooled=True)
     assert y.isnan().all()
     assert norm.running_mean is not None
     assert norm.running_mean.isnan().all()
@@ -254,7 +278,7 @@ def test_running_statistics_are_torchs(momentum: float | None) -> None:
     for _ in range(3):
         x = rounded(40, 16, 3, 3)
         with torch.autocast("cpu", BF16):
-            conv_norm_act(x, conv, norm, nn.ReLU())
+            conv_norm_act(laid_out(x), conv, norm, nn.ReLU())
             other(conv(x))
     for ours, theirs in zip(norm.buffers(), other.buffers(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
@@ -266,7 +290,7 @@ def test_statistics_that_are_not_tracked_leave_no_trace() -> None:
     before = deepcopy(norm.state_dict())
     norm.track_running_stats = False
     with torch.autocast("cpu", BF16):
-        conv_norm_act(rounded(40, 16, 3, 3), conv, norm, nn.ReLU())
+        conv_norm_act(laid_out(rounded(40, 16, 3, 3)), conv, norm, nn.ReLU())
     assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())
 
 
@@ -275,7 +299,7 @@ def test_evaluation_goes_by_the_running_statistics(monkeypatch: pytest.MonkeyPat
     conv, norm = layers(24, 32)
     norm.running_mean, norm.running_var = torch.randn(32), torch.rand(32) + 0.5
     norm.eval()
-    x = rounded(40, 24, 6, 6)
+    x = laid_out(rounded(40, 24, 6, 6))
     with torch.inference_mode(), torch.autocast("cpu", BF16):
         assert tiles.Layer(conv, norm, nn.SiLU(), True).serves(x)
         ours = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
@@ -306,7 +330,7 @@ def test_torchs_own_products_are_right_after_a_kernel() -> None:
     for _ in range(3):
         assert torch.equal(a @ b, exact.to(BF16))
         with torch.autocast("cpu", BF16):
-            conv_norm_act(rounded(33, 32, 5, 5), conv, norm, nn.ReLU())
+            conv_norm_act(laid_out(rounded(33, 32, 5, 5)), conv, norm, nn.ReLU())
     assert torch.equal(a @ b, exact.to(BF16))
 
 
@@ -340,10 +364,18 @@ def test_they_serve_where_they_can(change: dict[str, Any], serves: bool) -> None
     conv = given.get("conv", conv).to(given["weights"])
     norm = nn.BatchNorm2d(given["outputs"], affine=given.get("affine", True))
     norm.train(given["training"])
-    x = torch.randn(given["images"], given["inputs"], given["side"], given["side"])
+    x = laid_out(torch.randn(given["images"], given["inputs"], given["side"], given["side"]))
     with torch.autocast("cpu", given["dtype"], enabled=given["autocast"]):
         layer = tiles.Layer(conv, norm, given["activation"], pooled=True)
         assert layer.serves(x) == serves
+
+
+def test_vectors_do_not_pay_for_laying_maps_out(way: str) -> None:
+    conv, norm = layers(16, 16)
+    layer, x = tiles.Layer(conv, norm, nn.ReLU(), pooled=False), torch.randn(32, 16, 4, 4)
+    with torch.autocast("cpu", BF16):
+        assert layer.serves(laid_out(x))
+        assert layer.serves(x) == (way == "amx.c")
 
 
 @pytest.fixture
@@ -357,13 +389,13 @@ def test_without_a_compiler_there_are_none(
 ) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(Lacking, match="no C compiler named no-such-compiler: install gcc"):
-        compiled()
+        compiled("amx.c")
     monkeypatch.setenv("CC", "false")  # a compiler that fails
     with pytest.raises(Lacking, match=r"false does not compile them .*: exit code 1"):
-        compiled()
+        compiled("amx.c")
     monkeypatch.setenv("CC", "sh -c 'echo x.c:1: error: no such header >&2; exit 1'")
     with pytest.raises(Lacking, match=r"x.c:1: error: no such header"):
-        compiled()
+        compiled("amx.c")
     assert not list(empty_cache.iterdir())
 
 
@@ -374,20 +406,28 @@ def test_a_cache_that_cannot_be_written_is_said(
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "file"))
     monkeypatch.setenv("CC", "true")
     with pytest.raises(Lacking, match=r"Not a directory.*FALLLINE_CACHE"):
-        compiled()
+        compiled("amx.c")
 
 
 def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
-    with pytest.raises(Lacking, match="a CPU with amx_bf16"):
-        native._opened()
+    assert products() == ""
+    with pytest.raises(Lacking, match="a CPU with avx512_bf16, avx512bw"):
+        opened(products())
+
+
+@pytest.mark.parametrize(("flags", "file"), [(AMX, "amx.c"), (AVX512, "avx512.c")], ids=str)
+def test_tiles_go_before_vectors(
+    flags: dict[str, str], file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({*flags, "avx2"}))
+    assert products() == file
 
 
 def test_without_torchs_own_threads_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "cpu_flags", lambda: NEEDED)
     monkeypatch.setattr(native, "openmp", lambda: None)
     with pytest.raises(Lacking, match="libgomp"):
-        native._opened()
+        opened("amx.c")
 
 
 def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
@@ -395,44 +435,50 @@ def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
 ) -> None:
     monkeypatch.setattr(native, "_found", lambda: "no compiler")
     assert kernels() is None
-    for flags, why in ((NEEDED, "no compiler"), (frozenset({"avx2"}), "")):
+    for flags, why in ((frozenset(AVX512), "no compiler"), (frozenset({"avx2"}), "")):
         monkeypatch.setattr(native, "cpu_flags", lambda flags=flags: flags)
         assert native.why_lacking() == why
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "images", "suits"),
+    ("model", "options", "images", "by_tiles", "by_vectors"),
     [
-        ("convnet", {}, 32, True),
-        ("convnet", {}, 31, False),
-        ("convnet", {"activation": "tanh"}, 32, False),
-        ("convnet", {"widths": (20, 20, 20)}, 32, False),
-        ("resnet18", {}, 32, True),
-        ("mlp", {}, 32, False),
+        ("convnet", {}, 32, True, True),
+        ("convnet", {}, 31, False, False),
+        ("convnet", {"activation": "tanh"}, 32, False, False),
+        ("convnet", {"widths": (20, 20, 20)}, 32, False, False),
+        ("resnet18", {}, 32, True, False),  # nothing lays its maps out
+        ("mlp", {}, 32, False, False),
     ],
     ids=str,
 )
-def test_a_net_suits_them_if_they_know_a_layer_of_it(
-    model: str, options: dict[str, Any], images: int, suits: bool
+def test_a_net_suits_them_if_they_would_serve_a_layer_of_it(
+    model: str,
+    options: dict[str, Any],
+    images: int,
+    by_tiles: bool,
+    by_vectors: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net = load(MODELS[model].target)((3, 32, 32), 10, **options)
-    assert tiles.suit(net, images) == suits
+    for multiply_tiles, suits in ((True, by_tiles), (False, by_vectors)):
+        monkeypatch.setattr(tiles, "multiply_tiles", lambda answer=multiply_tiles: answer)
+        assert tiles.suit(net, images) == suits
 
 
-@there
 def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them(
-    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = os.umask(0o002)  # as for users with a group of their own
-    file = compiled()
+    file = compiled(way)
     os.umask(before)
     assert list(empty_cache.iterdir()) == [file]
     monkeypatch.setenv("PATH", "")
-    assert compiled() == file  # nothing is needed but the file
+    assert compiled(way) == file  # nothing is needed but the file
 
     def is_refused() -> bool:
         with pytest.raises(Lacking, match="no C compiler"):
-            compiled()
+            compiled(way)
         return True
 
     file.chmod(0o770)
@@ -446,20 +492,20 @@ def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them
     assert is_refused()
 
 
-@there
-def test_what_is_compiled_where_others_may_write_is_not_loaded(empty_cache: Path) -> None:
+def test_what_is_compiled_where_others_may_write_is_not_loaded(
+    way: str, empty_cache: Path
+) -> None:
     empty_cache.mkdir()
     empty_cache.chmod(0o777)
     with pytest.raises(Lacking, match=r"others than you may write .* chmod go-w"):
-        compiled()
+        compiled(way)
 
 
-@there
-def test_a_damaged_library_is_compiled_anew(empty_cache: Path) -> None:
-    file = compiled()
+def test_a_damaged_library_is_compiled_anew(way: str, empty_cache: Path) -> None:
+    file = compiled(way)
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])  # who loads it is ended by SIGBUS
-    assert compiled() == file
+    assert compiled(way) == file
     assert file.read_bytes() == whole
 
 
@@ -470,16 +516,24 @@ def test_a_compiler_that_hangs_is_ended(
     monkeypatch.setattr(native, "SECONDS", 0.1)
     began = time.monotonic()
     with pytest.raises(Lacking, match=r"longer than 0.1 s"):
-        compiled()
+        compiled("amx.c")
     assert time.monotonic() - began < 60
     assert not list(empty_cache.iterdir())
 
 
-@there
-def test_they_compile_without_a_warning(tmp_path: Path) -> None:
+def test_they_compile_without_a_warning(way: str, tmp_path: Path) -> None:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     assert compiler is not None
-    sources = map(str, sorted(SOURCES.glob("*.c")))
+    left_out = PRODUCTS.keys() - {way}
+    sources = [str(file) for file in sorted(SOURCES.glob("*.c")) if file.name not in left_out]
     strict = ["-Wall", "-Wextra", "-Werror", "-O1"]
-    command = [compiler, *OPTIONS, *strict, "-o", str(tmp_path / "kernels.so"), *sources]
+    command = [
+        compiler,
+        *PRODUCTS[way].values(),
+        *OPTIONS,
+        *strict,
+        "-o",
+        str(tmp_path / "kernels.so"),
+        *sources,
+    ]
     subprocess.run(command, check=True)

@@ -40,7 +40,7 @@ def stem_filters(channels: int) -> int:
     return 2 * channels * PATCH**2
 
 
-class WhiteningStem(nn.Module):
+class WhiteningStem(tiles.LaysOut):
     """2x2 filters that make patches uncorrelated with unit variance, and their negatives.
 
     The filters are frozen; before `whiten` they are random.

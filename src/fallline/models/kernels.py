@@ -1,7 +1,8 @@
-"""The kernels of amx/, in C: compiled once per machine by its own compiler, then loaded.
+"""The kernels of native/, in C: compiled once per machine by its own compiler, then loaded.
 
-They serve CPUs that multiply tiles of bfloat16 (AMX). Where there is no compiler, or Linux does
-not grant the use of tiles, torch computes all, in about twice the time (figures: docs/log.md).
+They serve CPUs that multiply bfloat16, by tiles (AMX) or by vectors (AVX-512). Where there is no
+compiler, or Linux does not grant the use of tiles, torch computes all, in longer time (figures:
+docs/log.md).
 """
 
 from __future__ import annotations
@@ -22,10 +23,8 @@ from fallline.machine import cpu_flags
 from fallline.openmp import openmp
 from fallline.storage import cache_folder
 
-SOURCES = Path(__file__).with_name("amx")
-INSTRUCTIONS = {  # what the kernels use, and no more, as Linux and as compilers name it
-    "amx_tile": "-mamx-tile",
-    "amx_bf16": "-mamx-bf16",
+SOURCES = Path(__file__).with_name("native")
+AVX512 = {  # what all kernels use, and no more, as Linux and as compilers name it
     "avx512f": "-mavx512f",
     "avx512bw": "-mavx512bw",
     "avx512dq": "-mavx512dq",
@@ -33,9 +32,9 @@ INSTRUCTIONS = {  # what the kernels use, and no more, as Linux and as compilers
     "avx512_bf16": "-mavx512bf16",
     "fma": "-mfma",
 }
-NEEDED = frozenset(INSTRUCTIONS)
+AMX = AVX512 | {"amx_tile": "-mamx-tile", "amx_bf16": "-mamx-bf16"}
+PRODUCTS = {"amx.c": AMX, "avx512.c": AVX512}  # one is compiled, the first that a CPU is able to
 OPTIONS = (
-    *INSTRUCTIONS.values(),
     "-O3",
     "-mtune=sapphirerapids",
     "-fno-math-errno",  # a root is an instruction
@@ -57,28 +56,39 @@ def kernels() -> ctypes.CDLL | None:
 
 
 def why_lacking() -> str:
-    """Why a CPU that multiplies tiles has no kernels; empty where it has, or does not."""
+    """Why a CPU that multiplies bfloat16 has no kernels; empty where it has, or does not."""
     found = _found()
-    return found if isinstance(found, str) and cpu_flags() >= NEEDED else ""
+    return found if isinstance(found, str) and products() else ""
+
+
+def products() -> str:
+    """The file of `native/` with the products that this CPU is able to; empty: none."""
+    return next((file for file, flags in PRODUCTS.items() if cpu_flags() >= flags.keys()), "")
+
+
+def multiply_tiles() -> bool:
+    """Whether they do so several times faster than torch, where they are there."""
+    return products() == "amx.c"
 
 
 @cache
 def _found() -> ctypes.CDLL | str:
     """The kernels, or why there are none."""
     try:
-        return _opened()
+        return opened(products())
     except Lacking as why:
         return str(why)
 
 
-def _opened() -> ctypes.CDLL:
-    if not cpu_flags() >= NEEDED:
-        raise Lacking(f"they need a CPU with {', '.join(sorted(NEEDED))}")
+def opened(products: str) -> ctypes.CDLL:
+    """The kernels with the products of that file, open for torch's threads. Raises Lacking."""
+    if not products:
+        raise Lacking(f"they need a CPU with {', '.join(sorted(AVX512))}")
     team = openmp()
     if team is None:
         raise Lacking("they need a torch that brings its own libgomp")
     try:
-        library = ctypes.CDLL(str(compiled()))
+        library = ctypes.CDLL(str(compiled(products)))
     except OSError as error:  # as where nothing is executed from the disk
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
     if library.tiles_open(team.GOMP_parallel, team.omp_get_thread_num):
@@ -86,16 +96,17 @@ def _opened() -> ctypes.CDLL:
     return library
 
 
-def compiled() -> Path:
+def compiled(products: str) -> Path:
     """The shared library of the kernels, compiled if it was not yet. Raises Lacking.
 
     Its name holds the digests of what it was made of and of itself: a damaged one, which would end
     the process that loads it, is not taken.
     """
     folder = cache_folder() / "kernels"
-    command = shlex.split(os.environ.get("CC") or "cc")
-    sources = sorted(SOURCES.iterdir())
-    told = " ".join([*command, *OPTIONS]).encode()
+    command = [*shlex.split(os.environ.get("CC") or "cc"), *PRODUCTS[products].values(), *OPTIONS]
+    others = PRODUCTS.keys() - {products}
+    sources = sorted(file for file in SOURCES.iterdir() if file.name not in others)
+    told = " ".join(command).encode()
     made_of = _digest(told, *(source.read_bytes() for source in sources))
     for file in sorted(folder.glob(f"{made_of}-*.so")):
         if _is_ours(file) and file.stem == f"{made_of}-{_digest(file.read_bytes())}":
@@ -107,7 +118,7 @@ def compiled() -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             fresh = Path(place) / "kernels.so"
             inputs = [str(source) for source in sources if source.suffix == ".c"]
-            _run([*command, *OPTIONS, "-o", str(fresh), *inputs], Path(place) / "said")
+            _run([*command, "-o", str(fresh), *inputs], Path(place) / "said")
             fresh.chmod(0o700)
             file = folder / f"{made_of}-{_digest(fresh.read_bytes())}.so"
             os.replace(fresh, file)

@@ -1,4 +1,4 @@
-"""A convolution, its pooling, norm and activation in one, on CPUs that multiply tiles (AMX).
+"""A convolution, its pooling, norm and activation in one, on CPUs that multiply bfloat16.
 
 Between the kernels maps lie cell by cell, (H, W, B, C), in bfloat16; to torch they are tensors
 (B, C, H, W) with strides of their own.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fallline.models.conv import Conv3x3
-from fallline.models.kernels import kernels
+from fallline.models.kernels import kernels, multiply_tiles
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 PIECES = 32  # of rows, in norm.c
@@ -34,11 +34,21 @@ def serve(x: Tensor) -> bool:
     )
 
 
+class LaysOut(nn.Module):
+    """A layer whose output lies cell by cell where kernels serve."""
+
+
 def suit(net: nn.Module, images: int) -> bool:
-    """Whether kernels know a layer of a net, and batches of so many images."""
+    """Whether kernels would serve a layer of a net, and batches of so many images."""
     layers = list(net.modules())
+    laid_out = multiply_tiles() or any(isinstance(layer, LaysOut) for layer in layers)
     convs = any(isinstance(layer, Conv3x3) and _knows_conv(layer) for layer in layers)
-    return images >= IMAGES and convs and any(type(layer) in KINDS for layer in layers)
+    acts = any(type(layer) in KINDS for layer in layers)
+    return images >= IMAGES and laid_out and convs and acts
+
+
+def _is_laid_out(x: Tensor) -> bool:
+    return x.dtype == torch.bfloat16 and x.permute(2, 3, 0, 1).is_contiguous()
 
 
 def _knows_conv(conv: nn.Conv2d) -> bool:
@@ -62,8 +72,13 @@ class Layer:
     pooled: bool
 
     def serves(self, x: Tensor) -> bool:
-        """Whether kernels compute it on x (B, C, H, W)."""
-        return serve(x) and self._knows_layers() and self._knows_shape(x.shape)
+        """Whether kernels compute it on x (B, C, H, W).
+
+        Vectors gain no more than laying x out anew takes, so it has to lie cell by cell for them.
+        """
+        if not serve(x) or not (multiply_tiles() or _is_laid_out(x)):
+            return False
+        return self._knows_layers() and self._knows_shape(x.shape)
 
     def _knows_layers(self) -> bool:
         conv, norm = self.conv, self.norm

@@ -133,7 +133,7 @@ def _carry_out(
 ) -> Run:
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
     if suits_kernels(job) and (why := why_lacking()):
-        tell(f"steps take up to twice as long as with the kernels for this CPU: {why}")
+        tell(f"steps take longer than with the kernels for this CPU: {why}")
     beginning = RunStart(
         folder,
         job.config.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-/* What the kernels share: torch's threads, and the eight tiles of a core.
+/* What the kernels share: torch's threads, and how maps are split into tiles.
  *
  * Maps lie cell by cell, (H, W, B, C), in bfloat16. The 16 rows of a tile are 16 images' values of
  * one cell, so that another tap of a filter is another cell's tiles, one beyond the edge is left
@@ -30,53 +30,6 @@ void run(void (*work)(void *job, struct queue *queue), void *job, int threads);
 
 /* The next of so many items, or -1. */
 long take(struct queue *queue, long items);
-
-struct layout {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} __attribute__((packed, aligned(64)));
-
-/* The compiler is told that memory is read or written: the headers of GCC 12 do not say so. */
-#define SETTLED(memory) __asm__ volatile("" : : "r"(memory) : "memory")
-
-static inline void load_layout(const struct layout *tiles) {
-    SETTLED(tiles);
-    _tile_loadconfig(tiles);
-}
-
-/* The layout that the thread has: oneDNN's, which counts on finding it again; not what its tiles
- * hold. */
-static inline struct layout stored_layout(void) {
-    struct layout tiles;
-    _tile_storeconfig(&tiles);
-    SETTLED(&tiles);
-    return tiles;
-}
-
-static inline void restore_layout(const struct layout *tiles) {
-    _tile_release();
-    if (tiles->palette) load_layout(tiles);
-}
-
-/* Lays out the eight tiles by their kinds: 's' are sums (m, n) of float32, 'l' left factors (m, k)
- * and 'r' right ones (k / 2, n, 2) of bfloat16. */
-static inline void lay_out(int m, int n, int k, const char *kinds) {
-    struct layout tiles = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        tiles.rows[i] = kinds[i] == 'r' ? k / 2 : m;
-        tiles.bytes[i] = kinds[i] == 'l' ? 2 * k : 4 * n;
-    }
-    load_layout(&tiles);
-}
-
-/* Brings a tile's rows into the first cache before they are loaded. Loads of tiles do not look
- * ahead, and where another program shares the core, waiting for them takes as long as all the
- * rest. */
-static inline __attribute__((always_inline)) void expect(const void *tile, long bytes) {
-    for (int row = 0; row < TILE; row++)
-        _mm_prefetch((const char *)tile + row * bytes, _MM_HINT_T0);
-}
 
 static inline int least(int a, int b) { return a < b ? a : b; }
 static inline int quotient_up(int all, int size) { return (all + size - 1) / size; }

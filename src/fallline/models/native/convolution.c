@@ -1,10 +1,8 @@
 /* The 3x3 convolution padded with zeros, its max-pooling, and its inputs' gradient.
  *
- * That gradient is a convolution too, of unpooled gradients with flipped weights. Four cells side
- * by side are summed at a time. A tile of x meets up to three taps of a row and is loaded once for
- * them: 9 loads for 12 products, where blocks of 2x2 tiles need 12. Sums have one order, whatever
- * the number of threads. */
-#include "tiles.h"
+ * That gradient is a convolution too, of unpooled gradients with flipped weights. Sums have one
+ * order, whatever the number of threads. */
+#include "products.h"
 #include <stdlib.h>
 
 struct pack {
@@ -111,92 +109,6 @@ static void *thread_space(size_t bytes) {
     return space;
 }
 
-/* The sums of a tile's images and outputs for `wide` cells side by side, at most 4, to `sums`,
- * (wide, TILE, PAIR). Each tile of x is multiplied by the weights of all taps that it meets. */
-static inline __attribute__((always_inline)) void span(const struct convolution *c, int row,
-                                                       int column, const int wide, const bf16 *x,
-                                                       long cell, const bf16 *weight, int k, int n,
-                                                       float *sums) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    long bytes = 2 * c->ins, line = 4 * n;
-    int deep = c->ins / k, rest = c->columns - column;
-    int left = column > 0, second = rest > 1, third = wide > 1 && rest > 2,
-        fourth = wide > 2 && rest > 3, fifth = wide > 3 && rest > 4;
-    for (int down = row == 0; down < 3 && row + down <= c->rows; down++) {
-        const bf16 *at = x + ((long)(row + down - 1) * c->columns + column) * cell;
-        const bf16 *w = weight + (long)down * 3 * n * c->ins;
-        const bf16 *below = at + c->columns * cell;
-        for (int i = 0; i < deep; i++, at += k, w += 3 * k * n) {
-            const bf16 *next = i + 1 < deep ? at + k : below, *next_w = w + 3 * k * n;
-            _tile_loadd(4, w, line);
-            if (left) {
-                _tile_loadd(7, at - cell, bytes);
-                expect(next - cell, bytes);
-                _tile_dpbf16ps(0, 7, 4);
-            }
-            expect(next_w, line);
-            _tile_loadd(5, w + k * n, line);
-            if (rest > 0) {
-                _tile_loadd(7, at, bytes);
-                _tile_dpbf16ps(0, 7, 5);
-                expect(next, bytes);
-                if (wide > 1) _tile_dpbf16ps(1, 7, 4);
-            }
-            expect(next_w + k * n, line);
-            _tile_loadd(6, w + 2 * k * n, line);
-            if (second) {
-                _tile_loadd(7, at + cell, bytes);
-                _tile_dpbf16ps(0, 7, 6);
-                expect(next + cell, bytes);
-                if (wide > 1) _tile_dpbf16ps(1, 7, 5);
-                if (wide > 2) _tile_dpbf16ps(2, 7, 4);
-            }
-            expect(next_w + 2 * k * n, line);
-            if (third) {
-                _tile_loadd(7, at + 2 * cell, bytes);
-                _tile_dpbf16ps(1, 7, 6);
-                expect(next + 2 * cell, bytes);
-                if (wide > 2) _tile_dpbf16ps(2, 7, 5);
-                if (wide > 3) _tile_dpbf16ps(3, 7, 4);
-            }
-            if (fourth) {
-                _tile_loadd(7, at + 3 * cell, bytes);
-                _tile_dpbf16ps(2, 7, 6);
-                expect(next + 3 * cell, bytes);
-                if (wide > 3) _tile_dpbf16ps(3, 7, 5);
-            }
-            if (fifth) {
-                _tile_loadd(7, at + 4 * cell, bytes);
-                expect(next + 4 * cell, bytes);
-                _tile_dpbf16ps(3, 7, 6);
-            }
-        }
-    }
-    _tile_stored(0, sums, 4 * PAIR);
-    if (wide > 1) _tile_stored(1, sums + TILE * PAIR, 4 * PAIR);
-    if (wide > 2) _tile_stored(2, sums + 2 * TILE * PAIR, 4 * PAIR);
-    if (wide > 3) _tile_stored(3, sums + 3 * TILE * PAIR, 4 * PAIR);
-}
-
-static void spans(const struct convolution *c, int row, int column, int wide, const bf16 *x,
-                  long cell, const bf16 *weight, int k, int n, float *sums) {
-    while (wide > 0) {
-        int now = wide > 7 ? 4 : wide > 4 ? (wide + 1) / 2 : wide; /* 7 as 4 + 3, 6 as 3 + 3 */
-        if (now == 4)
-            span(c, row, column, 4, x, cell, weight, k, n, sums);
-        else if (now == 3)
-            span(c, row, column, 3, x, cell, weight, k, n, sums);
-        else if (now == 2)
-            span(c, row, column, 2, x, cell, weight, k, n, sums);
-        else
-            span(c, row, column, 1, x, cell, weight, k, n, sums);
-        column += now, wide -= now, sums += now * TILE * PAIR;
-    }
-}
-
 /* Of four cells' sums the largest, and which it was; NaN is larger than all. */
 static inline void largest(const float *sums, __m512 *best, __m128i *which) {
     __m512i at = _mm512_setzero_si512();
@@ -231,16 +143,17 @@ static inline void put(const struct convolution *c, const float *sums, long at, 
  * x those images' cells are `cell` elements apart. */
 static void convolve_band(const struct convolution *c, const bf16 *x, long cell, long first,
                           int out, int width, int top, int bottom) {
-    int k = part(c->ins, PAIR), n = part(c->outs, TILE), step = c->chosen ? 2 : 1;
+    const struct map map = {x, cell, c->rows, c->columns, c->ins};
+    int n = part(c->outs, TILE), step = c->chosen ? 2 : 1;
     float sums[2 * WIDE * TILE * PAIR] __attribute__((aligned(64)));
     for (int row = top; row + step <= bottom; row += step)
         for (int column = 0; column + step <= c->out_columns; column += WIDE) {
             int count = least(c->out_columns - column, WIDE);
             for (int r = 0; r < step; r++)
                 for (int at = 0; at < width; at += n)
-                    spans(c, row + r, column, count, x, cell,
-                          c->weight + (long)(out + at) * TAPS * c->ins, k, n,
-                          sums + r * WIDE * TILE * PAIR + at);
+                    sum_cells(&map, row + r, column, count,
+                              c->weight + (long)(out + at) * TAPS * c->ins, n,
+                              sums + r * WIDE * TILE * PAIR + at);
             for (int i = 0; i + step <= count; i += step) {
                 long place = (long)(row / step) * (c->out_columns / step) + (column + i) / step;
                 put(c, sums + i * TILE * PAIR, (place * c->images + first) * c->outs + out, width);
@@ -261,8 +174,7 @@ static void convolve_some(void *job, struct queue *queue) {
     together = least(together > 1 ? together : 1, quotient_up(blocks, SHARES * c->threads));
     long cell = (long)(c->spread ? TILE : c->images) * c->ins;
     long items = (long)quotient_up(blocks, together) * bands;
-    struct layout before = stored_layout();
-    lay_out(TILE, n, part(c->ins, PAIR), "ssssrrrl");
+    struct layout before = begin_cells(n, part(c->ins, PAIR));
     for (long item; (item = take(queue, items)) >= 0;) {
         int top = (int)(item % bands) * band, bottom = least(top + band, c->out_rows);
         int above = top > 0 ? top - 1 : 0, below = least(bottom + 1, c->rows);
@@ -280,7 +192,7 @@ static void convolve_some(void *job, struct queue *queue) {
                 convolve_band(c, x, cell, first, out, least(2 * n, c->outs - out), top, bottom);
             }
     }
-    restore_layout(&before);
+    end_products(&before);
 }
 
 /* x (rows, columns, images, ins) -> y (out_rows, out_columns, images, outs), padded with zeros.

@@ -2,10 +2,8 @@
  *
  * For each tap the products of the outputs' gradient with the inputs one cell aside, summed over
  * images and cells. What is summed over has to be a tile's inner side, so both are laid out anew
- * first, 32 images of a cell at a time. Then rows of cells are walked along: a tile of x is loaded
- * once for the three taps of a row, one of y once. Sums have one order, whatever the number of
- * threads. */
-#include "tiles.h"
+ * first, 32 images of a cell at a time. Sums have one order, whatever the number of threads. */
+#include "products.h"
 #include <stddef.h>
 
 struct gather {
@@ -79,77 +77,6 @@ static void gather(const bf16 *x, const uint8_t *spread, bf16 *packed, int rows,
     run(gather_some, &g, threads);
 }
 
-struct correlation {
-    const bf16 *x, *y;
-    float *gradient;
-    int blocks, rows, columns, out_rows, out_columns, ins, outs, threads;
-};
-
-/* Adds the products of a row of y, tiles of `y_tile` elements, and a row of x to the sums of the
- * three taps; `wide` cells of y, of x one more if `more`. Each tile is loaded once. */
-static inline void three_taps(const bf16 *y, long y_tile, const bf16 *x, long x_tile, long line,
-                              int wide, int more) {
-    int last = wide - !more, column = 0; /* before `last` there is a cell of x to the right */
-#define STEP(left, middle, right, here)                                                           \
-    {                                                                                             \
-        _tile_loadd(here, y + column * y_tile, 2 * PAIR);                                         \
-        if (column) _tile_dpbf16ps(0, here, left);                                                \
-        expect(y + (column + 1) * y_tile, 2 * PAIR);                                              \
-        _tile_dpbf16ps(1, here, middle);                                                          \
-        if (column < last) {                                                                      \
-            _tile_loadd(right, x + (column + 1) * x_tile, line);                                  \
-            expect(x + (column + 2) * x_tile, line);                                              \
-            _tile_dpbf16ps(2, here, right);                                                       \
-        }                                                                                         \
-        if (++column == wide) return;                                                             \
-    }
-    _tile_loadd(4, x, line);
-    for (;;) {
-        STEP(3, 4, 5, 6)
-        STEP(4, 5, 3, 7)
-        STEP(5, 3, 4, 6)
-    }
-#undef STEP
-}
-
-/* What is summed at a time: blocks of 32 images `first` to `last`, rows `top` to `bottom` of y. */
-struct portion {
-    int first, last, top, bottom;
-};
-
-/* Adds a portion's sums of a row of taps, `shift`, of a block of y's channels, `o`, and of x's,
- * `i`.
- */
-static void add_portion(const struct correlation *c, struct portion p, int o, int i, int shift) {
-    int m = part(c->outs, TILE), n = part(c->ins, TILE);
-    long cells = (long)c->rows * c->columns, y_cells = (long)c->out_rows * c->out_columns;
-    long x_tile = (long)n * PAIR, y_tile = (long)m * PAIR, line = 4l * TAPS * c->ins;
-    float *sums = c->gradient + ((long)o * m * TAPS + 3 * shift) * c->ins + i * n;
-    if (p.first == 0 && p.top == 0) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-    } else {
-        _tile_loadd(0, sums, line);
-        _tile_loadd(1, sums + c->ins, line);
-        _tile_loadd(2, sums + 2 * c->ins, line);
-    }
-    for (int block = p.first; block < p.last; block++) {
-        const bf16 *y = c->y + ((long)o * c->blocks + block) * y_cells * y_tile;
-        const bf16 *x = c->x + ((long)i * c->blocks + block) * cells * x_tile;
-        for (int row = p.top; row < p.bottom; row++) {
-            int x_row = row + shift - 1;
-            if (x_row < 0 || x_row >= c->rows) continue;
-            three_taps(y + (long)row * c->out_columns * y_tile, y_tile,
-                       x + (long)x_row * c->columns * x_tile, x_tile, 4 * n, c->out_columns,
-                       c->columns > c->out_columns);
-        }
-    }
-    _tile_stored(0, sums, line);
-    _tile_stored(1, sums + c->ins, line);
-    _tile_stored(2, sums + 2 * c->ins, line);
-}
-
 static void correlate_some(void *job, struct queue *queue) {
     const struct correlation *c = job;
     int m = part(c->outs, TILE), n = part(c->ins, TILE);
@@ -162,8 +89,7 @@ static void correlate_some(void *job, struct queue *queue) {
     int near = NEAR / (2 * side * 2 * TILE * PAIR);
     int band = near / c->columns > 1 ? least(near / c->columns, c->out_rows) : 1;
     int together = near / (c->rows * c->columns) > 1 ? near / (c->rows * c->columns) : 1;
-    struct layout before = stored_layout();
-    lay_out(m, n, PAIR, "sssrrrll");
+    struct layout before = begin_portions(m, n);
     long items = (long)quotient_up(outs, side) * quotient_up(ins, side);
     for (long item; (item = take(queue, items)) >= 0;) {
         int i_from = (int)(item / quotient_up(outs, side)) * side,
@@ -179,7 +105,7 @@ static void correlate_some(void *job, struct queue *queue) {
                         for (int shift = 0; shift < 3; shift++) add_portion(c, p, o, i, shift);
             }
     }
-    restore_layout(&before);
+    end_products(&before);
 }
 
 /* The gradient (outs, 3, 3, ins), float32, of the weights between x (rows, columns, images, ins)

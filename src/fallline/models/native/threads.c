@@ -1,20 +1,17 @@
 /* Torch's threads, of the OpenMP library that it has loaded. */
-#include "tiles.h"
+#include "products.h"
 #include <stdatomic.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 typedef void (*Team)(void (*)(void *), void *, unsigned, unsigned);
 static Team team;
 static int (*number)(void);
 
-/* Takes GOMP_parallel and omp_get_thread_num of that library, and asks Linux for the use of tiles;
- * returns 0 if it grants it. */
+/* Takes GOMP_parallel and omp_get_thread_num of that library; returns 0 if products may be
+ * computed. */
 EXPORTED int tiles_open(Team parallel, int (*thread_number)(void)) {
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     team = parallel;
     number = thread_number;
-    return (int)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
+    return ask_for_products();
 }
 
 struct share {

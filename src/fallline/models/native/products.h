@@ -1,0 +1,54 @@
+/* The sums of products that take the time, by tiles (amx.c) or by vectors (avx512.c).
+ *
+ * One of the two is compiled: what the CPU multiplies with. */
+#pragma once
+#include "tiles.h"
+
+/* What a core's tiles are laid out for; where vectors multiply, nothing. */
+struct layout {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} __attribute__((packed, aligned(64)));
+
+/* The compiler is told that memory is read or written: the headers of GCC 12 do not say so. */
+#define SETTLED(memory) __asm__ volatile("" : : "r"(memory) : "memory")
+
+/* Asks Linux for the use of what they multiply with; returns 0 if it grants it. */
+int ask_for_products(void);
+
+/* Lays out a thread's tiles for sum_cells and for add_portion; returns what the thread had. */
+struct layout begin_cells(int n, int k);
+struct layout begin_portions(int m, int n);
+void end_products(const struct layout *before);
+
+/* A tile's images of a map (rows, columns), from its first cell on; the next is `cell` elements
+ * further. */
+struct map {
+    const bf16 *x;
+    long cell;
+    int rows, columns, ins;
+};
+
+/* The sums of a tile's images and n outputs for `wide` cells side by side to `sums`, (wide, TILE,
+ * PAIR): the convolution of the cells around them with weights as `tiles_pack` has them. */
+void sum_cells(const struct map *map, int row, int column, int wide, const bf16 *weight, int n,
+               float *sums);
+
+/* The gradient of weights (outs, 3, 3, ins) by x and y, laid out anew: (channels / n, blocks,
+ * cells, tile), in tiles (16, n, 2) of x, images by channels, and (n, 32) of y, channels by
+ * images. */
+struct correlation {
+    const bf16 *x, *y;
+    float *gradient;
+    int blocks, rows, columns, out_rows, out_columns, ins, outs, threads;
+};
+
+/* What is summed at a time: blocks of 32 images `first` to `last`, rows `top` to `bottom` of y. */
+struct portion {
+    int first, last, top, bottom;
+};
+
+/* Adds a portion's sums of a row of taps, `shift`, of a block of y's channels, `o`, and of x's,
+ * `i`; the first portion's are set. */
+void add_portion(const struct correlation *c, struct portion p, int o, int i, int shift);
