@@ -364,5 +364,19 @@ def test_more_components_than_images_leave_the_rest_random() -> None:
 
 
 def test_a_stem_without_bias_has_nothing_to_train() -> None:
-    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=False)
+    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=0)
     assert not [p for p in net.stem.parameters() if p.requires_grad]
+
+
+def test_a_stems_bias_is_trained_until_its_share_of_the_run_is_over() -> None:
+    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=0.4)
+    for done, trained in ((0.0, True), (0.39, True), (0.4, False), (0.99, False)):
+        net.follow(done)
+        assert any(p.requires_grad for p in net.stem.parameters()) == trained
+
+
+@pytest.mark.parametrize("name", MODELS.names)
+def test_what_a_row_says_of_its_methods_is_so(name: str) -> None:
+    row = MODELS[name]
+    methods = [hasattr(load(row.target), method) for method in ("calibrate", "follow")]
+    assert methods == [row.calibrates, row.follows]

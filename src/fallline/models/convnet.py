@@ -144,8 +144,9 @@ class Convnet(nn.Module):
         stem_stride: 1 or 2; auto: 2 where images have the pixels for it.
         whitening: the stem is frozen, to be set by `calibrate`; else it is a trained convolution
             with norm.
-        stem_bias: a bias for each channel of the frozen stem is trained; without it nothing of the
-            stem is, so that no gradient has to pass the first 3x3 convolution.
+        stem_bias: share of the run for which a bias of each channel of the frozen stem is trained
+            (`follow`). After it nothing of the stem is, so that no gradient has to pass the first
+            3x3 convolution. In [0, 1].
         dirac: each 3x3 convolution starts as the identity on as many channels as it can.
         scaled_head: head weights start with deviation 1 and logits are divided by the width.
         norm_weight: BatchNorm weights are trained as well as the biases.
@@ -162,7 +163,7 @@ class Convnet(nn.Module):
         residual: bool = False,
         stem_stride: int | Literal["auto"] = "auto",
         whitening: bool = True,
-        stem_bias: bool = True,
+        stem_bias: float = 1.0,
         dirac: bool = True,
         scaled_head: bool = True,
         norm_weight: bool = False,
@@ -176,10 +177,11 @@ class Convnet(nn.Module):
         norm = partial(batch_norm, momentum=norm_momentum, weight=norm_weight)
         act = ACTIVATIONS[activation]()
         self.stem = (
-            WhiteningStem(shape[0], stride, stem_bias)
+            WhiteningStem(shape[0], stride, stem_bias > 0)
             if whitening
             else plain_stem(shape[0], stride, norm)
         )
+        self.stem_bias = stem_bias
         self.activation = act
         self.stem_pools = max(0, ceil(log2(max(shape[1:]) / STEM_SIDE)))
         inputs = [stem_filters(shape[0]), *widths]
@@ -204,6 +206,11 @@ class Convnet(nn.Module):
         """Sets the whitening stem, if there is one, from normalized images (B, C, H, W)."""
         if isinstance(self.stem, WhiteningStem):
             self.stem.whiten(images)
+
+    def follow(self, done: float) -> None:
+        """The next step of training begins with a share `done` of the run behind it, in [0, 1)."""
+        if isinstance(self.stem, WhiteningStem) and self.stem.conv.bias is not None:
+            self.stem.conv.bias.requires_grad_(done < self.stem_bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits float32 (B, classes) of normalized images, float (B, C, H, W)."""

@@ -24,7 +24,7 @@ def fast70() -> RunConfig:
         model={
             "widths": (32, 64, 96),
             "stem_stride": 2,
-            "stem_bias": False,
+            "stem_bias": 0,
             "activation": "silu",
         },
         epochs=0.9,
