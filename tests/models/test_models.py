@@ -231,7 +231,8 @@ def test_whitening_makes_patches_uncorrelated_with_unit_variance(
     stem.whiten(images)
     count = 4 * channels
     with torch.no_grad():
-        responses = stem(images).transpose(0, 1).flatten(1)
+        biased = stem(images) - stem.conv.get_parameter("bias")[:, None, None]
+        responses = biased.transpose(0, 1).flatten(1)
     moments = responses[:count] @ responses[:count].T / responses.shape[1]
     torch.testing.assert_close(moments, torch.eye(count), atol=0.08, rtol=0)
     torch.testing.assert_close(responses[count:], -responses[:count])
@@ -240,8 +241,7 @@ def test_whitening_makes_patches_uncorrelated_with_unit_variance(
 def test_whitening_stays_frozen_and_a_plain_stem_is_trained() -> None:
     white, plain = Convnet((3, 32, 32), 10), Convnet((3, 32, 32), 10, whitening=False)
     frozen = {name for name, p in white.named_parameters() if not p.requires_grad}
-    assert "stem.conv.weight" in frozen
-    assert "stem.conv.bias" not in frozen
+    assert {"stem.conv.weight", "stem.conv.bias"} <= frozen
     before = plain.state_dict()
     plain.calibrate(images_of((3, 32, 32), 16))
     assert all(torch.equal(value, before[key]) for key, value in plain.state_dict().items())
@@ -363,20 +363,15 @@ def test_more_components_than_images_leave_the_rest_random() -> None:
     assert net(images_of((3, 8, 8), 4)).isfinite().all()
 
 
-def test_a_stem_without_bias_has_nothing_to_train() -> None:
-    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=0)
-    assert not [p for p in net.stem.parameters() if p.requires_grad]
-
-
-def test_a_stems_bias_is_trained_until_its_share_of_the_run_is_over() -> None:
-    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=0.4)
-    for done, trained in ((0.0, True), (0.39, True), (0.4, False), (0.99, False)):
-        net.follow(done)
-        assert any(p.requires_grad for p in net.stem.parameters()) == trained
-
-
-@pytest.mark.parametrize("name", MODELS.names)
-def test_what_a_row_says_of_its_methods_is_so(name: str) -> None:
-    row = MODELS[name]
-    methods = [hasattr(load(row.target), method) for method in ("calibrate", "follow")]
-    assert methods == [row.calibrates, row.follows]
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_stems_biases_are_fixed_or_start_at_zero(trained: bool) -> None:
+    net = Convnet((3, 32, 32), 10, widths=(8, 8, 8), stem_bias=trained)
+    assert isinstance(net.stem, WhiteningStem)
+    bias = net.stem.conv.get_parameter("bias")
+    assert [p is bias for p in net.stem.parameters() if p.requires_grad] == [True] * trained
+    if trained:
+        assert not bias.any()
+    else:  # a filter and its negative have the same, from 2 down to -2
+        assert torch.equal(bias[:12], bias[12:])
+        assert (bias[0], bias[11]) == (2, -2)
+        assert (bias[:12].diff() < 0).all()

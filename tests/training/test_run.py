@@ -127,16 +127,8 @@ class Unplugged(Exception):
         {"optimizer": "sam", "optim.base": "adamw", "train.grad_clip": 1.0},
         {"model": {"name": "mlp", "dropout": 0.3}, "optimizer": "adam"},
         {"optimizer": "sgd", "train.hardest": 0.5},
-        {"optimizer": "muon", "model.stem_bias": 0.4},  # it stays before the run is torn
     ],
-    ids=[
-        "sgd with averaging",
-        "muon with mixing",
-        "sam with clipping",
-        "dropout",
-        "hardest half",
-        "stem bias at first",
-    ],
+    ids=["sgd with averaging", "muon with mixing", "sam with clipping", "dropout", "hardest half"],
 )
 def test_a_run_resumed_within_an_epoch_ends_as_if_never_stopped(
     tmp_path: Path,
@@ -167,22 +159,6 @@ def test_a_run_resumed_within_an_epoch_ends_as_if_never_stopped(
     assert same_weights(whole.folder, resumed.folder)
     assert measured(whole.folder) == measured(resumed.folder)
     assert resumed.outcome.val_accuracy == whole.outcome.val_accuracy
-
-
-@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sam"])
-def test_the_stems_bias_is_trained_for_its_share_of_the_run(
-    optimizer: str, tmp_path: Path, small: dict[str, Any]
-) -> None:
-    steady = {"schedule": "constant", "warmup": 0, "optimizer": optimizer}
-
-    def bias(steps: int, share: float) -> torch.Tensor:
-        length = {"max_steps": steps, "model.stem_bias": share}
-        run = train(data="synthetic", settings=small | steady | length, out=tmp_path, show="quiet")
-        return weights(run.folder)["stem.conv.bias"]
-
-    assert bias(1, 1).any()
-    assert torch.equal(bias(4, 0.25), bias(1, 1))
-    assert not torch.equal(bias(4, 0.5), bias(1, 1))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_as_diverged_and_keeps_weights_finite(

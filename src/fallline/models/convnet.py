@@ -30,6 +30,7 @@ STRIDE_SIDE = 24  # px; from this side on the stem may halve images
 SMALLEST_POOLED = 4  # px; a map with a smaller side than this is not pooled further
 EIGENVALUE_FLOOR = 5e-4  # keeps directions of little variance from being blown up; airbench94_muon
 FLAT = EIGENVALUE_FLOOR / 100  # a direction with less variance counts as one without
+BIAS = 2.0  # of the direction that varies most; that which varies least has its negative
 
 
 def stem_filters(channels: int) -> int:
@@ -43,20 +44,25 @@ def stem_filters(channels: int) -> int:
 class WhiteningStem(tiles.LaysOut):
     """2x2 filters that make patches uncorrelated with unit variance, and their negatives.
 
-    The filters are frozen; before `whiten` they are random.
+    The filters are frozen; before `whiten` they are random. Where their biases are, too, they fall
+    from 2 to -2 deviations, from the direction that varies most to that which varies least: of
+    what is smooth nearly all passes the activation, of fine detail only what stands out.
 
     Args:
         channels: C of the images; there are 8 C filters.
         stride: 1 or 2.
-        bias: one of each channel is trained.
+        trained_bias: biases start at 0 and are trained.
     """
 
-    def __init__(self, channels: int, stride: int, bias: bool = True) -> None:
+    def __init__(self, channels: int, stride: int, trained_bias: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, stem_filters(channels), PATCH, stride=stride, bias=bias)
+        filters = stem_filters(channels)
+        self.conv = nn.Conv2d(channels, filters, PATCH, stride=stride)
+        bias = self.conv.get_parameter("bias").requires_grad_(trained_bias)
         self.conv.weight.requires_grad_(False)
-        if bias:
-            nn.init.zeros_(self.conv.get_parameter("bias"))
+        with torch.no_grad():
+            bias.copy_(torch.linspace(BIAS, -BIAS, filters // 2).repeat(2))
+            bias *= not trained_bias
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, 8 C, (H - 2) // stride + 1, (W - 2) // stride + 1)."""
@@ -144,9 +150,8 @@ class Convnet(nn.Module):
         stem_stride: 1 or 2; auto: 2 where images have the pixels for it.
         whitening: the stem is frozen, to be set by `calibrate`; else it is a trained convolution
             with norm.
-        stem_bias: share of the run for which a bias of each channel of the frozen stem is trained
-            (`follow`). After it nothing of the stem is, so that no gradient has to pass the first
-            3x3 convolution. In [0, 1].
+        stem_bias: a bias for each channel of the frozen stem is trained; else they are fixed, so
+            that no gradient has to pass the first 3x3 convolution.
         dirac: each 3x3 convolution starts as the identity on as many channels as it can.
         scaled_head: head weights start with deviation 1 and logits are divided by the width.
         norm_weight: BatchNorm weights are trained as well as the biases.
@@ -163,7 +168,7 @@ class Convnet(nn.Module):
         residual: bool = False,
         stem_stride: int | Literal["auto"] = "auto",
         whitening: bool = True,
-        stem_bias: float = 1.0,
+        stem_bias: bool = False,
         dirac: bool = True,
         scaled_head: bool = True,
         norm_weight: bool = False,
@@ -177,11 +182,10 @@ class Convnet(nn.Module):
         norm = partial(batch_norm, momentum=norm_momentum, weight=norm_weight)
         act = ACTIVATIONS[activation]()
         self.stem = (
-            WhiteningStem(shape[0], stride, stem_bias > 0)
+            WhiteningStem(shape[0], stride, stem_bias)
             if whitening
             else plain_stem(shape[0], stride, norm)
         )
-        self.stem_bias = stem_bias
         self.activation = act
         self.stem_pools = max(0, ceil(log2(max(shape[1:]) / STEM_SIDE)))
         inputs = [stem_filters(shape[0]), *widths]
@@ -206,11 +210,6 @@ class Convnet(nn.Module):
         """Sets the whitening stem, if there is one, from normalized images (B, C, H, W)."""
         if isinstance(self.stem, WhiteningStem):
             self.stem.whiten(images)
-
-    def follow(self, done: float) -> None:
-        """The next step of training begins with a share `done` of the run behind it, in [0, 1)."""
-        if isinstance(self.stem, WhiteningStem) and self.stem.conv.bias is not None:
-            self.stem.conv.bias.requires_grad_(done < self.stem_bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits float32 (B, classes) of normalized images, float (B, C, H, W)."""

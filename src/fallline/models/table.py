@@ -44,12 +44,8 @@ class ConvnetOptions(Section):
         description="2 is some four times faster, less accurate; auto: 2 from 24 pixels a side on",
     )
     whitening: bool = Field(True, description="frozen stem that whitens 2x2 patches")
-    stem_bias: float = Field(
-        1.0,
-        ge=0,
-        le=1,
-        description="share of the run for which a bias of each filter of the frozen stem is "
-        "trained; steps without are a tenth faster",
+    stem_bias: bool = Field(
+        False, description="train the frozen stem's biases; steps become a tenth slower"
     )
     dirac: bool = Field(True, description="3x3 convolutions start as (partial) identities")
     scaled_head: bool = Field(
@@ -85,8 +81,7 @@ class ModelRow:
     `shape` is (C, H, W); the module maps normalized images, float (B, C, H, W), to logits
     (B, classes), and its last layer is its attribute `head`. A class that `calibrates` has a
     method `calibrate(images)`, to be called once before training with some thousand normalized
-    training images that were not augmented. One that `follows` has a method `follow(done)`, to be
-    called before each step of training with the share of the run that is over.
+    training images that were not augmented.
     """
 
     name: str
@@ -95,7 +90,6 @@ class ModelRow:
     options: type[Section]
     source: str
     calibrates: bool = False
-    follows: bool = False
 
 
 MODELS: Table[ModelRow] = Table(
@@ -116,7 +110,6 @@ MODELS: Table[ModelRow] = Table(
             ConvnetOptions,
             source="Jordan 2024, 94% on CIFAR-10 in 3.29 seconds, arXiv 2404.00498",
             calibrates=True,
-            follows=True,
         ),
         ModelRow(
             "resnet18",

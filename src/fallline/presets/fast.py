@@ -24,10 +24,9 @@ def fast70() -> RunConfig:
         model={
             "widths": (32, 64, 96),
             "stem_stride": 2,
-            "stem_bias": 0,
             "activation": "silu",
         },
-        epochs=0.9,
+        epochs=0.72,
         batch_size=250,
         lr=0.16,
         rest=0.5,
@@ -90,6 +89,7 @@ def best() -> RunConfig:
         model={
             "widths": (128, 384, 512),
             "stem_stride": 1,
+            "stem_bias": True,
             "convs": 3,
             "residual": True,
             "activation": "silu",

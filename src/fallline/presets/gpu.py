@@ -14,7 +14,7 @@ from fallline.presets.record import record
 def fast94() -> RunConfig:
     """CIFAR-10 to 94 % on one GPU, airbench94_muon's recipe; not yet measured."""
     return record(
-        model={"widths": (64, 256, 256), "stem_stride": 1},
+        model={"widths": (64, 256, 256), "stem_stride": 1, "stem_bias": True},
         epochs=8,
         batch_size=2000,
         augment=AugmentConfig(flip="alternating", shift=2),
@@ -25,7 +25,7 @@ def fast94() -> RunConfig:
 def fast95() -> RunConfig:
     """CIFAR-10 to 95 % on one GPU, airbench95's net with Muon; not yet measured."""
     return record(
-        model={"widths": (128, 384, 384), "stem_stride": 1},
+        model={"widths": (128, 384, 384), "stem_stride": 1, "stem_bias": True},
         epochs=12,
         batch_size=2000,
         augment=AugmentConfig(flip="alternating", shift=2),
@@ -41,7 +41,13 @@ def fast96() -> RunConfig:
     chooses trained in step.
     """
     return record(
-        model={"widths": (128, 384, 512), "stem_stride": 1, "convs": 3, "residual": True},
+        model={
+            "widths": (128, 384, 512),
+            "stem_stride": 1,
+            "stem_bias": True,
+            "convs": 3,
+            "residual": True,
+        },
         epochs=36,
         batch_size=2000,
         hardest=0.5,

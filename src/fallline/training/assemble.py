@@ -87,7 +87,6 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
             autocast=autocast,
             clip=train.grad_clip,
         ),
-        follow=model.follow if MODELS[config.model.name].follows else None,
         image_loss=image_loss,
         autocast=autocast,
         device=device,

@@ -25,8 +25,6 @@ def fit(job: Job, progress: Progress, watch: Watch) -> None:
                 measure = progress.step % every == 0
                 factor = job.lr_factor(progress.step)
                 set_lr(job.optimizer, factor)
-                if job.follow:
-                    job.follow(progress.step / job.total_steps)
                 try:
                     if job.proxy:
                         batch = job.proxy.hardest(batch, factor)

@@ -38,7 +38,6 @@ class Job:
     """A training, put together and not yet begun.
 
     `calibration_seconds` went into fitting nets to the training images, and count as training.
-    `follow`, where the model has it, is told before each step which share of the run is over.
     """
 
     config: RunConfig
@@ -51,7 +50,6 @@ class Job:
     ema: EMA | None
     proxy: Proxy | None
     step: Step
-    follow: Callable[[float], None] | None
     image_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     autocast: Autocast
     device: torch.device

@@ -53,7 +53,7 @@ class Proxy:
         autocast: Callable[[], AbstractContextManager[object]],
         compile: bool = False,
     ) -> None:
-        net = Convnet(shape, classes, widths=WIDTHS, activation="silu", stem_bias=0)
+        net = Convnet(shape, classes, widths=WIDTHS, activation="silu")
         self.net = net.to(device).to(memory_format=torch.channels_last)
         if images is not None:
             net.calibrate(images)
