@@ -373,5 +373,5 @@ def test_a_stems_biases_are_fixed_or_start_at_zero(trained: bool) -> None:
         assert not bias.any()
     else:  # a filter and its negative have the same, from 2 down to -2
         assert torch.equal(bias[:12], bias[12:])
-        assert (bias[0], bias[11]) == (2, -2)
+        assert (bias[0].item(), bias[11].item()) == (2, -2)
         assert (bias[:12].diff() < 0).all()
