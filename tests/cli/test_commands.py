@@ -114,6 +114,7 @@ def test_without_data_and_network_digits_are_taken_and_the_run_says_so(
     environment = json.loads((tmp_path / "runs" / "r" / "environment.json").read_text())
     assert environment["data"]["name"] == "digits"
     assert "could not be downloaded" in environment["origins"]["data.name"]
+    assert "these are digits" in environment["data"]["notes"][-1]
 
 
 def test_from_training_to_using_what_was_trained(

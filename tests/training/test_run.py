@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +185,12 @@ def test_an_optimizer_that_reads_its_rate_once_reads_the_whole_of_it(
     assert set(rates) == {1e-4}
 
 
-def test_validating_on_test_is_said_in_the_record(tmp_path: Path, small: dict[str, Any]) -> None:
+def test_validating_on_test_is_said_in_the_record_and_beside_the_accuracy(
+    tmp_path: Path, small: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = small | {"data.validate_on": "test"}
     run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert "val (the test split) " in capsys.readouterr().out
     assert run.outcome.test_accuracy is None
     validation = run.folder.read_environment()["data"]["validation"]
     assert validation == "validated on the test split"
@@ -215,6 +219,26 @@ def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path, small: dict[str
     with pytest.raises(RunError, match="exists already"):
         train(data="synthetic", settings=small, out=tmp_path, name="mine", show="quiet")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("status", ["completed", "interrupted"])
+def test_a_name_that_is_taken_is_gone_on_with_only_where_something_is_left(
+    status: str, tmp_path: Path, small: dict[str, Any]
+) -> None:
+    again = partial(
+        train,
+        "steady",
+        data="synthetic",
+        settings=small | {"max_steps": 1},
+        out=tmp_path,
+        name="r",
+    )
+    folder = again(show="quiet").folder
+    outcome = json.loads(folder.outcome.read_text())
+    folder.outcome.write_text(json.dumps(outcome | {"status": status}))
+    with pytest.raises(RunError, match="choose another --name") as refused:
+        again(show="quiet")
+    assert ("fallline resume" in str(refused.value)) == (status == "interrupted")
 
 
 def test_a_changed_config_is_not_gone_on_with(tmp_path: Path, small: dict[str, Any]) -> None:

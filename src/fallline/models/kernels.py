@@ -112,7 +112,8 @@ def compiled(products: str) -> Path:
         if _is_ours(file) and file.stem == f"{made_of}-{_digest(file.read_bytes())}":
             return file
     if shutil.which(command[0]) is None:
-        raise Lacking(f"there is no C compiler named {command[0]}: install gcc 12 or later")
+        named = ", which the variable CC names" if os.environ.get("CC") else ""
+        raise Lacking(f"there is no C compiler {command[0]}{named}: install gcc 12 or later")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=folder) as place:

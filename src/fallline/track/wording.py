@@ -64,7 +64,7 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
     """The lines below a run: how it ended, how good it is, and what to type next."""
     lines = [
         f"{outcome.status}: {clean(outcome.reason)}",
-        f"accuracy   {accuracies(outcome)}",
+        f"accuracy   {accuracies(start, outcome)}",
         f"time       {_duration(outcome.train_seconds)} of training, "
         f"{_duration(outcome.wall_seconds)} in all, {outcome.epochs:.4g} "
         f"epoch{'s' * (outcome.epochs != 1)}, {counted(outcome.steps, 'step')}",
@@ -92,15 +92,16 @@ def notes(start: RunStart) -> list[str]:
 
 def last_line(start: RunStart, outcome: Outcome) -> str:
     """The outcome in one line."""
-    parts = [accuracies(outcome), f"{outcome.train_seconds:.1f} s", str(start.folder.path)]
+    parts = [accuracies(start, outcome), f"{outcome.train_seconds:.1f} s", str(start.folder.path)]
     reason = "" if outcome.status == "completed" else f" ({clean(outcome.reason)})"
     return f"{outcome.status}{reason}: " + ", ".join(parts)
 
 
-def accuracies(outcome: Outcome) -> str:
+def accuracies(start: RunStart, outcome: Outcome) -> str:
     """Every accuracy that was measured, in percent."""
+    on_test = start.config.get("data", {}).get("validate_on") == "test"
     measured = {
-        "val": outcome.val_accuracy,
+        f"val{' (the test split)' if on_test else ''}": outcome.val_accuracy,
         "val with views averaged": outcome.val_accuracy_tta,
         "best val": outcome.best_val_accuracy,
         "test": outcome.test_accuracy,

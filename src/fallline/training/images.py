@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fallline.config import DataConfig
 from fallline.data import ImageSet, load
 from fallline.data.imageset import Progress
@@ -30,4 +32,6 @@ def load_or_fall_back(resolved: Resolved, progress: Progress) -> tuple[Resolved,
     data = resolved.config.data.model_copy(update={"name": FALLBACK})
     config = resolved.config.model_copy(update={"data": data})
     origins = {**resolved.origins, "data.name": f"{name} could not be downloaded"}
-    return Resolved(config, origins), load_images(data, progress)
+    images = load_images(data, progress)
+    note = f"these are {FALLBACK}: {name} could not be downloaded"
+    return Resolved(config, origins), replace(images, notes=(*images.notes, note))

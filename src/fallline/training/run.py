@@ -72,10 +72,13 @@ def begin(
     folder = RunFolder.named(out, name or _default_name(resolved.config))
     with claimed(folder):
         if folder.config.exists():
+            outcome = folder.read_outcome()
+            ended = outcome is not None and outcome.status == "completed"
             raise RunError(
                 "the run folder exists already",
-                seen=str(folder.path),
-                next=f"choose another --name, or go on with it: fallline resume {folder.path}",
+                seen=f"{folder.path}{', which is completed' if ended else ''}",
+                next="choose another --name"
+                + ("" if ended else f", or go on with it: fallline resume {folder.path}"),
             )
         return start(resolved, folder, trial, session)
 
