@@ -29,11 +29,12 @@ from fallline.models.kernels import (
     OPTIONS,
     PRODUCTS,
     SOURCES,
+    Found,
     Lacking,
+    able,
     compiled,
     kernels,
     opened,
-    products,
 )
 from fallline.models.layers import conv_norm_act
 from fallline.models.table import MODELS
@@ -64,9 +65,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     missing = PRODUCTS[name].keys() - cpu_flags()
     if missing or shutil.which(os.environ.get("CC", "cc")) is None:
         pytest.skip(f"they need a C compiler and a CPU with {', '.join(sorted(missing))}")
-    library = opened(name)
-    monkeypatch.setattr(native, "_found", lambda: library)
-    monkeypatch.setattr(tiles, "multiply_tiles", lambda: name == "amx.c")
+    found = Found(opened(name), name)
+    monkeypatch.setattr(native, "_found", lambda: found)
     return name
 
 
@@ -270,6 +270,30 @@ def test_a_nan_is_passed_on(threads: int) -> None:
 
 
 @there
+def test_nan_is_the_largest_of_four_as_in_torch() -> None:
+    x = torch.zeros(32, 16, 8, 8)
+    for image in range(32):  # at each place of a pooled cell
+        x[image, image % 16, image % 8, image // 4] = torch.nan
+    weight = torch.zeros(16, 16, 3, 3)
+    weight[range(16), range(16), 1, 1] = 1  # a channel to itself
+    x[:, :, ::3] += 1
+    z, _ = tiles._convolve(tiles.cells(x), weight, pooled=True)
+    wanted = F.max_pool2d(F.conv2d(x, weight, padding=1), 2)
+    assert wanted.isnan().any()
+    assert torch.equal(tiles.maps(z).isnan(), wanted.isnan())
+
+
+@there
+def test_a_constant_channel_has_no_variance_below_zero() -> None:
+    norm = nn.BatchNorm2d(16, eps=1e-12)
+    z = torch.full((9, 9, 33, 16), 1000.0).to(BF16)
+    kept = tiles._take_statistics(z, norm)
+    assert kept.isfinite().all()
+    assert norm.running_var is not None
+    assert (norm.running_var >= 0).all()
+
+
+@there
 @pytest.mark.parametrize("momentum", [0.1, None, 0])
 def test_running_statistics_are_torchs(momentum: float | None) -> None:
     conv, norm = layers(16, 32)
@@ -395,6 +419,9 @@ def test_without_a_compiler_there_are_none(
     monkeypatch.setenv("CC", "false")  # a compiler that fails
     with pytest.raises(Lacking, match=r"false does not compile them .*: exit code 1"):
         compiled("amx.c")
+    monkeypatch.setenv("CC", "gcc -D'")
+    with pytest.raises(Lacking, match="the variable CC is no command: No closing quotation"):
+        compiled("amx.c")
     monkeypatch.setenv("CC", "sh -c 'echo x.c:1: error: no such header >&2; exit 1'")
     with pytest.raises(Lacking, match=r"x.c:1: error: no such header"):
         compiled("amx.c")
@@ -413,17 +440,28 @@ def test_a_cache_that_cannot_be_written_is_said(
 
 def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
-    assert products() == ""
-    with pytest.raises(Lacking, match="a CPU with avx512_bf16, avx512bw"):
-        opened(products())
+    found = native._found.__wrapped__()
+    assert found.library is None
+    assert "a CPU with avx512_bf16, avx512bw" in found.why
 
 
-@pytest.mark.parametrize(("flags", "file"), [(AMX, "amx.c"), (AVX512, "avx512.c")], ids=str)
-def test_tiles_go_before_vectors(
-    flags: dict[str, str], file: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("granted", [True, False])
+@pytest.mark.parametrize(("flags", "best"), [(AMX, "amx.c"), (AVX512, "avx512.c")], ids=str)
+def test_tiles_go_before_vectors_where_linux_grants_them(
+    flags: dict[str, str], best: str, granted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def open_if_granted(products: str) -> object:
+        if products == "amx.c" and not granted:
+            raise Lacking("no tiles")
+        return object()
+
     monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({*flags, "avx2"}))
-    assert products() == file
+    monkeypatch.setattr(native, "opened", open_if_granted)
+    found = native._found.__wrapped__()
+    monkeypatch.setattr(native, "_found", lambda: found)
+    assert found.products == (best if granted else "avx512.c")
+    assert native.have_tiles() == (found.products == "amx.c")
+    assert found.products in able()
 
 
 def test_without_torchs_own_threads_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,7 +473,7 @@ def test_without_torchs_own_threads_there_are_none(monkeypatch: pytest.MonkeyPat
 def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(native, "_found", lambda: "no compiler")
+    monkeypatch.setattr(native, "_found", lambda: Found(why="no compiler"))
     assert kernels() is None
     for flags, why in ((frozenset(AVX512), "no compiler"), (frozenset({"avx2"}), "")):
         monkeypatch.setattr(native, "cpu_flags", lambda flags=flags: flags)
@@ -463,9 +501,46 @@ def test_a_net_suits_them_if_they_would_serve_a_layer_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net = load(MODELS[model].target)((3, 32, 32), 10, **options)
-    for multiply_tiles, suits in ((True, by_tiles), (False, by_vectors)):
-        monkeypatch.setattr(tiles, "multiply_tiles", lambda answer=multiply_tiles: answer)
+    for has_tiles, suits in ((True, by_tiles), (False, by_vectors)):
+        monkeypatch.setattr(tiles, "have_tiles", lambda answer=has_tiles: answer)
         assert tiles.suit(net, images) == suits
+
+
+@there
+@pytest.mark.parametrize(
+    ("options", "side"),
+    [
+        ({}, 32),
+        ({"whitening": False}, 32),
+        ({}, 96),  # the stem pools
+        ({"activation": "tanh"}, 32),
+        ({"widths": (20, 32, 32)}, 32),
+    ],
+    ids=str,
+)
+def test_a_convnet_lays_out_what_kernels_serve_and_nothing_else(
+    options: dict[str, Any], side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = load(MODELS["convnet"].target)((3, side, side), 10, **{"widths": (16,) * 3} | options)
+    served: list[bool] = []
+    serves = tiles.Layer.serves
+
+    def noted(layer: tiles.Layer, x: Tensor) -> bool:
+        served.append(serves(layer, x))
+        return served[-1]
+
+    monkeypatch.setattr(tiles.Layer, "serves", noted)
+    stem: list[Tensor] = []
+    net.stem.register_forward_hook(lambda module, given, output: stem.append(output))
+    with torch.autocast("cpu", BF16):
+        net(torch.randn(32, 3, side, side)).sum().backward()
+    assert len(served) == 6
+    if native.have_tiles():
+        assert any(served) == tiles.suit(net, 32)
+    else:
+        assert set(served) == {tiles.suit(net, 32)}
+    by_the_stem = net.lays_out and side == 32 and "whitening" not in options
+    assert tiles._is_laid_out(stem[0]) == by_the_stem
 
 
 def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them(
@@ -489,6 +564,12 @@ def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them
     empty_cache.chmod(0o777)
     assert is_refused()
     empty_cache.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(Lacking, match="no C compiler"):
+        compiled(way)  # it is another user's
+    monkeypatch.undo()
+    monkeypatch.setenv("FALLLINE_CACHE", str(empty_cache.parent))
+    monkeypatch.setenv("PATH", "")
     there = file.rename(empty_cache / "elsewhere.so")
     file.symlink_to(there)
     assert is_refused()
@@ -499,7 +580,7 @@ def test_what_is_compiled_where_others_may_write_is_not_loaded(
 ) -> None:
     empty_cache.mkdir()
     empty_cache.chmod(0o777)
-    with pytest.raises(Lacking, match=r"others than you may write .* chmod go-w"):
+    with pytest.raises(Lacking, match=r"not yours alone: chmod go-w"):
         compiled(way)
 
 
@@ -528,7 +609,7 @@ def test_they_compile_without_a_warning(way: str, tmp_path: Path) -> None:
     assert compiler is not None
     left_out = PRODUCTS.keys() - {way}
     sources = [str(file) for file in sorted(SOURCES.glob("*.c")) if file.name not in left_out]
-    strict = ["-Wall", "-Wextra", "-Werror", "-O1"]
+    strict = ["-Wall", "-Wextra", "-Werror"]
     command = [
         compiler,
         *PRODUCTS[way].values(),

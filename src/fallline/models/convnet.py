@@ -41,7 +41,7 @@ def stem_filters(channels: int) -> int:
     return 2 * channels * PATCH**2
 
 
-class WhiteningStem(tiles.LaysOut):
+class WhiteningStem(nn.Module):
     """2x2 filters that make patches uncorrelated with unit variance, and their negatives.
 
     The filters are frozen; before `whiten` they are random. Where their biases are, too, they fall
@@ -52,10 +52,14 @@ class WhiteningStem(tiles.LaysOut):
         channels: C of the images; there are 8 C filters.
         stride: 1 or 2.
         trained_bias: biases start at 0 and are trained.
+
+    Attributes:
+        by_patches: where kernels serve, it is one product, whose output lies as they want it.
     """
 
     def __init__(self, channels: int, stride: int, trained_bias: bool = False) -> None:
         super().__init__()
+        self.by_patches = True
         filters = stem_filters(channels)
         self.conv = nn.Conv2d(channels, filters, PATCH, stride=stride)
         bias = self.conv.get_parameter("bias").requires_grad_(trained_bias)
@@ -66,7 +70,7 @@ class WhiteningStem(tiles.LaysOut):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, 8 C, (H - 2) // stride + 1, (W - 2) // stride + 1)."""
-        if tiles.serve(images):
+        if self.by_patches and tiles.serve(images):
             patches = tiles.patches(images, PATCH, self.conv.stride[0])
             return tiles.maps(F.linear(patches, self.conv.weight.flatten(1), self.conv.bias))
         whitened: torch.Tensor = self.conv(images)
@@ -195,6 +199,10 @@ class Convnet(nn.Module):
                 for k, width in enumerate(widths)
             )
         )
+        first = next(m for m in self.groups.modules() if isinstance(m, nn.Conv2d))
+        self.lays_out = tiles.knows_conv(first) and tiles.knows_activation(act)
+        if isinstance(self.stem, WhiteningStem):
+            self.stem.by_patches = self.lays_out and not self.stem_pools
         self.head = nn.Linear(widths[-1], classes, bias=False)
         self.head_factor = 1 / widths[-1] if scaled_head else 1.0
         self._initialize(dirac, scaled_head)
@@ -216,6 +224,8 @@ class Convnet(nn.Module):
         x = self.activation(self.stem(as_weights(images, self.head.weight)))
         for _ in range(self.stem_pools):
             x = F.max_pool2d(x, 2)
+        if self.lays_out:
+            x = tiles.laid_out(x)
         x = self.groups(x)
         x = F.max_pool2d(x, tuple(x.shape[2:])).flatten(1)
         logits: torch.Tensor = self.head(x) * self.head_factor

@@ -16,6 +16,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -49,41 +50,51 @@ class Lacking(Exception):
     """There are no kernels; its text says why."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """The open library and the file with its products; or neither, and why."""
+
+    library: ctypes.CDLL | None = None
+    products: str = ""
+    why: str = ""
+
+
 def kernels() -> ctypes.CDLL | None:
     """The compiled kernels, open for torch's threads; None where they cannot serve."""
-    found = _found()
-    return None if isinstance(found, str) else found
+    return _found().library
+
+
+def have_tiles() -> bool:
+    """Whether the kernels multiply by tiles (AMX), or would if there were any.
+
+    That is several times as fast as by vectors.
+    """
+    return (_found().products or next(iter(able()), "")) == "amx.c"
 
 
 def why_lacking() -> str:
     """Why a CPU that multiplies bfloat16 has no kernels; empty where it has, or does not."""
-    found = _found()
-    return found if isinstance(found, str) and products() else ""
+    return _found().why if able() else ""
 
 
-def products() -> str:
-    """The file of `native/` with the products that this CPU is able to; empty: none."""
-    return next((file for file, flags in PRODUCTS.items() if cpu_flags() >= flags.keys()), "")
-
-
-def multiply_tiles() -> bool:
-    """Whether they do so several times faster than torch, where they are there."""
-    return products() == "amx.c"
+def able() -> list[str]:
+    """The files of `native/` with products that this CPU is able to, the fastest first."""
+    return [file for file, flags in PRODUCTS.items() if cpu_flags() >= flags.keys()]
 
 
 @cache
-def _found() -> ctypes.CDLL | str:
-    """The kernels, or why there are none."""
-    try:
-        return opened(products())
-    except Lacking as why:
-        return str(why)
+def _found() -> Found:
+    reasons = []
+    for products in able():
+        try:
+            return Found(opened(products), products)
+        except Lacking as why:
+            reasons.append(str(why))
+    return Found(why=(reasons or [f"they need a CPU with {', '.join(sorted(AVX512))}"])[0])
 
 
 def opened(products: str) -> ctypes.CDLL:
     """The kernels with the products of that file, open for torch's threads. Raises Lacking."""
-    if not products:
-        raise Lacking(f"they need a CPU with {', '.join(sorted(AVX512))}")
     team = openmp()
     if team is None:
         raise Lacking("they need a torch that brings its own libgomp")
@@ -103,7 +114,7 @@ def compiled(products: str) -> Path:
     the process that loads it, is not taken.
     """
     folder = cache_folder() / "kernels"
-    command = [*shlex.split(os.environ.get("CC") or "cc"), *PRODUCTS[products].values(), *OPTIONS]
+    command = [*_compiler(), *PRODUCTS[products].values(), *OPTIONS]
     others = PRODUCTS.keys() - {products}
     sources = sorted(file for file in SOURCES.iterdir() if file.name not in others)
     told = " ".join(command).encode()
@@ -116,6 +127,10 @@ def compiled(products: str) -> Path:
         raise Lacking(f"there is no C compiler {command[0]}{named}: install gcc 12 or later")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _is_mine(folder.stat()):
+            raise Lacking(
+                f"{folder} is not yours alone: chmod go-w it, or FALLLINE_CACHE=FOLDER moves it"
+            )
         with tempfile.TemporaryDirectory(dir=folder) as place:
             fresh = Path(place) / "kernels.so"
             inputs = [str(source) for source in sources if source.suffix == ".c"]
@@ -125,9 +140,15 @@ def compiled(products: str) -> Path:
             os.replace(fresh, file)
     except OSError as error:
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
-    if not _is_ours(file):
-        raise Lacking(f"others than you may write in {folder}: chmod go-w it")
     return file
+
+
+def _compiler() -> list[str]:
+    """The words of its command, as the variable CC has them. Raises Lacking."""
+    try:
+        return shlex.split(os.environ.get("CC", "")) or ["cc"]
+    except ValueError as error:
+        raise Lacking(f"the variable CC is no command: {error}") from None
 
 
 def _run(command: list[str], said: Path) -> None:
@@ -164,6 +185,9 @@ def _is_ours(file: Path) -> bool:
         found, folder = file.lstat(), file.parent.stat()
     except OSError:
         return False
+    return _is_mine(found) and _is_mine(folder) and stat.S_ISREG(found.st_mode)
+
+
+def _is_mine(found: os.stat_result) -> bool:
     others = stat.S_IWGRP | stat.S_IWOTH
-    ours = all(s.st_uid == os.geteuid() and not s.st_mode & others for s in (found, folder))
-    return ours and stat.S_ISREG(found.st_mode)
+    return found.st_uid == os.geteuid() and not found.st_mode & others

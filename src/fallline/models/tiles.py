@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fallline.models.conv import Conv3x3
-from fallline.models.kernels import kernels, multiply_tiles
+from fallline.models.kernels import have_tiles, kernels
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 PIECES = 32  # of rows, in norm.c
@@ -26,6 +26,7 @@ def serve(x: Tensor) -> bool:
     """Whether the kernels are there and compute on a batch (B, C, H, W): autocast to bfloat16."""
     return (
         not torch.compiler.is_compiling()
+        and type(x) in (Tensor, nn.Parameter)  # others may have no memory
         and x.device.type == "cpu"
         and len(x) >= IMAGES
         and torch.is_autocast_enabled("cpu")
@@ -34,25 +35,37 @@ def serve(x: Tensor) -> bool:
     )
 
 
-class LaysOut(nn.Module):
-    """A layer whose output lies cell by cell where kernels serve."""
-
-
 def suit(net: nn.Module, images: int) -> bool:
-    """Whether kernels would serve a layer of a net, and batches of so many images."""
+    """Whether kernels would serve a layer of a net, and batches of so many images.
+
+    By vectors a net has to say so itself: by `lays_out`, see `Layer.serves`.
+    """
     layers = list(net.modules())
-    laid_out = multiply_tiles() or any(isinstance(layer, LaysOut) for layer in layers)
-    convs = any(isinstance(layer, Conv3x3) and _knows_conv(layer) for layer in layers)
-    acts = any(type(layer) in KINDS for layer in layers)
-    return images >= IMAGES and laid_out and convs and acts
+    convs = any(isinstance(layer, nn.Conv2d) and knows_conv(layer) for layer in layers)
+    known = convs and any(knows_activation(layer) for layer in layers)
+    return images >= IMAGES and (known if have_tiles() else getattr(net, "lays_out", False))
+
+
+def laid_out(x: Tensor) -> Tensor:
+    """The same x (B, C, H, W), in memory cell by cell where kernels serve."""
+    return maps(cells(x)) if serve(x) else x
 
 
 def _is_laid_out(x: Tensor) -> bool:
     return x.dtype == torch.bfloat16 and x.permute(2, 3, 0, 1).is_contiguous()
 
 
-def _knows_conv(conv: nn.Conv2d) -> bool:
-    return conv.stride == (1, 1) and conv.in_channels % 8 == 0 and conv.out_channels % 16 == 0
+def knows_conv(conv: nn.Conv2d) -> bool:
+    """Whether the kernels compute such a convolution."""
+    shaped = conv.in_channels % 8 == 0 and conv.out_channels % 16 == 0
+    plain = (conv.stride, conv.padding, conv.dilation, conv.groups) == ((1, 1), (1, 1), (1, 1), 1)
+    zeros = conv.padding_mode == "zeros" and conv.bias is None
+    return isinstance(conv, Conv3x3) and shaped and plain and zeros
+
+
+def knows_activation(activation: nn.Module) -> bool:
+    """Whether the kernels compute it: GELU by erf only."""
+    return type(activation) in KINDS and getattr(activation, "approximate", "none") == "none"
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Layer:
 
         Vectors gain no more than laying x out anew takes, so it has to lie cell by cell for them.
         """
-        if not serve(x) or not (multiply_tiles() or _is_laid_out(x)):
+        if not serve(x) or not (have_tiles() or _is_laid_out(x)):
             return False
         return self._knows_layers() and self._knows_shape(x.shape)
 
@@ -84,19 +97,21 @@ class Layer:
         conv, norm = self.conv, self.norm
         trains = norm.training or not torch.is_grad_enabled()
         by_batch = norm.training or norm.running_mean is not None
-        if not isinstance(conv, Conv3x3) or not norm.affine or not trains or not by_batch:
+        plain = type(norm) is nn.BatchNorm2d and norm.affine
+        if not plain or not knows_conv(conv) or not trains or not by_batch:
             return False
-        known = type(self.activation) in KINDS
-        exact = getattr(self.activation, "approximate", "none") == "none"  # GELU's other way
-        held = [conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
-        floats = all(t is None or (t.dtype, t.device.type) == (torch.float32, "cpu") for t in held)
-        return known and exact and floats and norm.bias is not None
+        held = [norm.weight, norm.bias, norm.running_mean, norm.running_var]
+        rows = all(t is None or t.is_contiguous() for t in held)
+        floats = all(
+            t is None or (t.dtype, t.device.type) == (torch.float32, "cpu")
+            for t in [conv.weight, *held]
+        )
+        return knows_activation(self.activation) and rows and floats
 
     def _knows_shape(self, shape: torch.Size) -> bool:
         conv = self.conv
         return (
-            _knows_conv(conv)
-            and shape[1] == conv.in_channels
+            shape[1] == conv.in_channels
             and conv.out_channels == self.norm.num_features
             and min(shape[2:]) >= 1 + self.pooled
         )
@@ -233,9 +248,9 @@ def _take_statistics(z: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     momentum = 0.0
     if norm.track_running_stats and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-        running = [norm.running_mean, norm.running_var]
         # torch's None stands for the plain mean of all batches
         momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
+        running = [norm.running_mean, norm.running_var]
     kept = _floats(4, z.shape[3])
     _call(
         "statistics", z, norm.weight, norm.bias, *running, float(momentum), float(norm.eps), kept,

@@ -5,6 +5,7 @@
  * summed at a time: a tile of x meets up to three taps of a row, 9 loads for 12 products, where
  * blocks of 2x2 tiles need 12. For weights' gradients rows of cells are walked along: a tile of x
  * is loaded once for the three taps of a row, one of y once. */
+#define _GNU_SOURCE /* syscall */
 #include "products.h"
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* The products by AVX-512: each instruction adds 16 x 2 products to the sums of 16 columns.
  *
- * Sums stay in registers, 16 or 24 of 32, until they are whole. A value of 32 bits, two of
- * bfloat16, is read and repeated as part of the instruction that multiplies it, so that reading
- * takes no time of its own: 17 loads for 16 products, 3 and 8 for 24. */
+ * Sums stay in registers, 16 or 24 of 32, for all of a cell's taps or for a portion. Of the left
+ * factor a value of 32 bits, two of bfloat16, is read and repeated: 17 loads for 16 products, 11
+ * for 24, which take no time beside them. */
 #include "products.h"
 #include <string.h>
 

@@ -96,7 +96,8 @@ static void unpool(const struct convolution *c, long first, int top, int bottom,
         }
 }
 
-/* Memory of a thread, kept from call to call: NEAR or three rows of x, whatever is more. */
+/* Memory of a thread, NEAR or three rows of x, whatever is more: kept from call to call, and
+ * beyond the thread's end. */
 static void *thread_space(size_t bytes) {
     static _Thread_local void *space;
     static _Thread_local size_t room;

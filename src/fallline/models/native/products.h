@@ -36,8 +36,8 @@ void sum_cells(const struct map *map, int row, int column, int wide, const bf16 
                float *sums);
 
 /* The gradient of weights (outs, 3, 3, ins) by x and y, laid out anew: (channels / n, blocks,
- * cells, tile), in tiles (16, n, 2) of x, images by channels, and (n, 32) of y, channels by
- * images. */
+ * cells, tile), in tiles (16, n, 2) of x, images by channels, and (16, 32) of y, channels by
+ * images: outs are a multiple of 16. */
 struct correlation {
     const bf16 *x, *y;
     float *gradient;
