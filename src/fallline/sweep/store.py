@@ -27,6 +27,7 @@ ALLOWED: Final = (
     "nothing (SQLite in the sweep's folder), journal:PATH or postgresql://HOST/DATABASE"
 )
 SECONDS_TO_WAIT: Final = 60.0  # for a dashboard that reads
+SECONDS_TO_BE_MISSED: Final = 3  # a server may take to notice that a coordinator was killed
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -128,8 +129,11 @@ def _advisory_lock(url: str, name: str) -> Iterator[None]:
             next="try the address with: psql " + without_password(url),
         ) from error
     with connection:
-        if not connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()[0]:
-            raise _at_work(f"the study {name} in that database")
+        connection.execute(f"SET lock_timeout = '{SECONDS_TO_BE_MISSED}s'")
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+        except psycopg.errors.LockNotAvailable:
+            raise _at_work(f"the study {name} in that database") from None
         yield
 
 
