@@ -13,10 +13,9 @@ from fallline.presets.record import record
 def fast70() -> RunConfig:
     """CIFAR-10 to 70 % in the least time on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 70.19 % (deviation 0.21, lowest 69.85), with
-    six views averaged (`--set train.tta=flip_shift`) 72.84 %, in 5.7 s of training (4.7 to 6.5),
-    in a slow hour. 2 cores of an Intel Xeon (AMX, shared), torch 2.15, 2026-11-27; 6.8 s on 2 of
-    an AMD EPYC (Zen 4).
+    On the JPEG copy of CIFAR-10, test split, n = 5: 70.54 % (deviation 0.27, lowest 70.18), in 4.0
+    s of training (3.9 to 10.9, others beside it). 2 cores of an AMD EPYC (Zen 4), torch 2.15,
+    2026-11-27.
 
     fallline train fast70 --data cifar10_jpeg.tar.xz
     """
@@ -39,9 +38,9 @@ def fast70() -> RunConfig:
 def fast80() -> RunConfig:
     """CIFAR-10 to 80 % in the least time on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 80.15 % (deviation 0.11, lowest 80.05), with
-    six views averaged 81.90 %, in 20.0 s of training, in a slow hour. 2 cores of an Intel Xeon
-    (AMX, shared), torch 2.15, 2026-11-27.
+    On the JPEG copy of CIFAR-10, test split, n = 4: 80.16 % (deviation 0.40, lowest 79.69), with
+    six views averaged 81.87 %, in 25 s of training. 2 cores of an AMD EPYC (Zen 4), torch 2.15,
+    2026-11-27. With trained stem biases 80.15 % (n = 5) in 20 s on 2 of an Intel Xeon (AMX).
 
     fallline train fast80 --data cifar10_jpeg.tar.xz
     """
@@ -58,9 +57,10 @@ def fast80() -> RunConfig:
 def fast90() -> RunConfig:
     """CIFAR-10 to 90 %, six views of an image averaged, on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 89.12 % (deviation 0.12, lowest 88.99); with
-    six views averaged 90.24 % (deviation 0.23, lowest 89.83), in 205 s of training, in a slow
-    hour. 2 cores of an Intel Xeon (AMX, shared), torch 2.15, 2026-11-27.
+    On the JPEG copy of CIFAR-10, test split, n = 5: 89.13 % (deviation 0.15, lowest 88.93); with
+    six views averaged 90.24 % (deviation 0.14, lowest 89.99), in 343 s of training (341 to 536). 2
+    cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-27. With trained stem biases the same in 205 s
+    on 2 of an Intel Xeon (AMX).
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
     """
