@@ -59,8 +59,8 @@ def fast90() -> RunConfig:
 
     On the JPEG copy of CIFAR-10, test split, n = 5: 89.13 % (deviation 0.15, lowest 88.93); with
     six views averaged 90.24 % (deviation 0.14, lowest 89.99), in 343 s of training (341 to 536). 2
-    cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-27. With trained stem biases the same in 205 s
-    on 2 of an Intel Xeon (AMX).
+    cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-27. With trained stem biases the same in
+    205 s on 2 of an Intel Xeon (AMX).
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
     """
