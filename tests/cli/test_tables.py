@@ -112,7 +112,9 @@ def test_a_folder_of_runs_that_does_not_exist_is_a_mistake(
     assert "/nowhere does not exist" in capsys.readouterr().err
 
 
-def test_runs_are_listed_with_their_data_optimizer_and_date(show: Show, tmp_path: Path) -> None:
+def test_runs_are_listed_with_their_data_optimizer_and_date(
+    show: Show, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     show("train", "-d", "synthetic", "-o", str(tmp_path), "-n", "r", *SMALL, "-s", "max_steps=2")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
@@ -124,6 +126,10 @@ def test_runs_are_listed_with_their_data_optimizer_and_date(show: Show, tmp_path
     whole = show("list", "runs", "r", "--out", str(tmp_path))
     for part in ("reached its last step", "train.max_steps", "optim.name"):
         assert part in whole
+    monkeypatch.setenv("COLUMNS", "80")
+    head, *lines = show("list", "runs", "--out", str(tmp_path)).splitlines()
+    assert head.split() == ["run", "status", "val", "test"]
+    assert len(lines) == 2
 
 
 def test_a_pipe_gets_wide_tables_unless_columns_says_otherwise(

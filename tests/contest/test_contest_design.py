@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from fallline.compare.plan import Budget, Plan
 from fallline.config import RunConfig
 from fallline.contest import budget
 from fallline.contest.design import Wish, plan_of
+from fallline.contest.dry_run import rehearse, seconds_of
 from fallline.contest.ledger import extended, opened
 from fallline.contest.pace import Pace, pace_of
 from fallline.contest.recipe import Recipe
@@ -20,6 +22,8 @@ from fallline.contest.tasks import Slate, TaskMaker
 from fallline.errors import ConfigError, RunError
 from fallline.optim.table import OPTIMIZERS
 from fallline.records import Outcome, Record, RunFolder
+from fallline.sweep.local import Local
+from fallline.sweep.probe import Probe
 
 WISH = Wish(("sgd", "adamw", "sam"), data="synthetic", configs=4, seeds=3)
 
@@ -220,3 +224,38 @@ def test_a_folder_of_something_else_is_left_alone(plan: Plan, tmp_path: Path) ->
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(RunError, match="something else"), opened(tmp_path, plan):
         pass
+
+
+def test_a_dry_run_tells_every_configuration_and_the_time_and_keeps_nothing(
+    tiny: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish = replace(WISH, workloads=("mlp",), settings=tiny)
+    rehearse(wish, out=tmp_path, name=None, on=Local(1), show="json")
+    told = json.loads(capsys.readouterr().out)
+    assert [len(each["configurations"]) for each in told["contestants"]] == [4, 4, 4]
+    assert told["estimate"]["slots"] == 1
+    assert told["estimate"]["seconds"] > 0
+    rehearse(wish, out=tmp_path, name=None, on=Local(1), show="lines")
+    printed = capsys.readouterr().out
+    assert "1 at a time" in printed
+    assert "for 21 trainings" in printed
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("amount", "seconds"),
+    [
+        (Budget(2, "epochs"), 200 * 0.2 + 2 * 3),
+        (Budget(50, "steps"), 50 * 0.2 + 3),
+        (Budget(50, "gradients"), 25 * 0.2 + 3),
+        (Budget(40, "seconds"), 240 * 0.2 + 2.4 * 3),  # and the steps that measure the pace
+    ],
+    ids=str,
+)
+def test_the_time_of_a_training_is_that_of_its_gradients_and_its_evaluations(
+    plan: Plan, amount: Budget, seconds: float
+) -> None:
+    sgd, _, sam = plan.contestants
+    outcome = Outcome("completed", "", 0.4, 40, 4.0, 7.0, 4000)
+    probed = Probe(outcome, {}, 1)
+    assert seconds_of(probed, amount, sgd, sam) == pytest.approx(seconds)

@@ -133,11 +133,22 @@ SPOILED = ["text", "empty", "half a JPEG", "bomb", "damaged PNG", "pipe", "dangl
 
 
 @pytest.mark.parametrize("how", SPOILED)
-def test_a_bad_file_among_few_is_an_error_that_names_it(pets: Path, how: str) -> None:
+def test_bad_files_among_few_are_an_error_that_names_them(pets: Path, how: str) -> None:
     said = spoil(pets / "train" / "cat" / "bad.png", how)
+    spoil(pets / "train" / "dog" / "notes.txt", "text")
     message = refusal(pets)
-    assert "1 of 15 files" in message
+    assert "2 of 16 files" in message
     assert f"train/cat/bad.png: {said}" in message
+
+
+def test_one_bad_file_is_skipped_and_named_however_few_there_are(pets: Path) -> None:
+    before = load(str(pets))
+    spoil(pets / "train" / "cat" / "notes.txt", "text")
+    found = load(str(pets))
+    assert len(found.train) == len(before.train)
+    assert any(
+        note.startswith("1 file no image, skipped: train/cat/notes") for note in found.notes
+    )
 
 
 def test_bad_files_among_many_are_skipped_counted_and_named(tmp_path: Path) -> None:
@@ -205,7 +216,8 @@ def test_an_image_of_another_format_is_to_be_converted(
 ) -> None:
     for kind in ("cat", "dog"):
         paint(tmp_path / kind / "1.png")
-    (tmp_path / "cat" / "2.png").write_bytes(head.ljust(64, b"\1"))
+    for place in ("2.png", "3.png"):
+        (tmp_path / "cat" / place).write_bytes(head.ljust(64, b"\1"))
     message = refusal(tmp_path)
     assert f"cat/2.png: {name}, which is not read: convert it to PNG or JPEG" in message
     assert "next: convert these files, or delete them" in message

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
@@ -42,6 +44,7 @@ from fallline.openmp import openmp
 from fallline.registry import load
 
 BF16 = torch.bfloat16
+TEAM = ("GOMP_parallel", "omp_get_thread_num")  # what the kernels take of OpenMP
 SHAPES = [  # images, channels in and out, height, width
     (32, 24, 32, 9, 9),
     (33, 16, 16, 1, 1),
@@ -73,12 +76,18 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 there = pytest.mark.usefixtures("way")
 
 
-@pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
+    yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> int:
+    count: int = request.param
+    torch.set_num_threads(count)
+    return count
 
 
 def layers(inputs: int, outputs: int) -> tuple[Conv3x3, nn.BatchNorm2d]:
@@ -230,12 +239,10 @@ def test_the_number_of_threads_changes_no_bit_of_a_convolution() -> None:
         z, _ = tiles._convolve(x, torch.randn(64, 32, 3, 3), pooled=False)
         return z, tiles._correlate(x, y, None)
 
-    before = torch.get_num_threads()
     results = []
     for number in (1, 2, 3):
         torch.set_num_threads(number)
         results.append(both())
-    torch.set_num_threads(before)
     for one, other in pairwise(results):
         assert all(map(torch.equal, one, other))
 
@@ -246,14 +253,13 @@ def test_threads_take_over_what_others_do_not_come_to() -> None:
     assert team is not None
     x, weight = tiles.cells(torch.randn(64, 32, 9, 9)), torch.randn(48, 32, 3, 3)
     alone, _ = tiles._convolve(x, weight, pooled=False)
-    before, levels = torch.get_num_threads(), team.omp_get_max_active_levels()
+    levels = team.omp_get_max_active_levels()
     torch.set_num_threads(3)
     team.omp_set_max_active_levels(0)  # the first thread's share is a third, and nobody else comes
     try:
         z, _ = tiles._convolve(x, weight, pooled=False)
     finally:
         team.omp_set_max_active_levels(levels)
-        torch.set_num_threads(before)
     assert torch.equal(z, alone)
 
 
@@ -295,9 +301,12 @@ def test_a_constant_channel_has_no_variance_below_zero() -> None:
 
 @there
 @pytest.mark.parametrize("momentum", [0.1, None, 0])
-def test_running_statistics_are_torchs(momentum: float | None) -> None:
+@pytest.mark.parametrize("counted", [True, False])
+def test_running_statistics_are_torchs(momentum: float | None, counted: bool) -> None:
     conv, norm = layers(16, 32)
     norm.momentum = momentum
+    if not counted:
+        norm.num_batches_tracked = None
     other = deepcopy(norm)
     for _ in range(3):
         x = rounded(40, 16, 3, 3)
@@ -394,6 +403,30 @@ def test_they_serve_where_they_can(change: dict[str, Any], serves: bool) -> None
         assert layer.serves(x) == serves
 
 
+@there
+def test_they_serve_no_tensor_without_memory_and_no_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = torch.randn(32, 16, 4, 4)
+    with torch.autocast("cpu", BF16):
+        assert tiles.serve(x)
+        with FakeTensorMode():
+            assert not tiles.serve(torch.empty(32, 16, 4, 4))
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+        assert not tiles.serve(x)
+
+
+@there
+def test_a_gradient_of_gradients_is_refused_instead_of_wrong() -> None:
+    conv, norm = layers(16, 16)
+    x = rounded(32, 16, 4, 4).requires_grad_()
+    with torch.autocast("cpu", BF16):
+        y = conv_norm_act(laid_out(x), conv, norm, nn.SiLU())
+    (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.backward(gradient.sum())
+
+
 def test_vectors_do_not_pay_for_laying_maps_out(way: str) -> None:
     conv, norm = layers(16, 16)
     layer, x = tiles.Layer(conv, norm, nn.ReLU(), pooled=False), torch.randn(32, 16, 4, 4)
@@ -462,6 +495,25 @@ def test_tiles_go_before_vectors_where_linux_grants_them(
     assert found.products == (best if granted else "avx512.c")
     assert native.have_tiles() == (found.products == "amx.c")
     assert found.products in able()
+
+
+def test_tiles_that_linux_refuses_are_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = SimpleNamespace(tiles_open=lambda *passed: 1)
+    monkeypatch.setattr(native, "compiled", lambda products: Path("kernels.so"))
+    monkeypatch.setattr("ctypes.CDLL", lambda path: refusing)
+    monkeypatch.setattr(native, "openmp", lambda: SimpleNamespace(**dict.fromkeys(TEAM)))
+    with pytest.raises(Lacking, match="Linux does not grant"):
+        opened("amx.c")
+
+
+def test_a_library_that_cannot_be_loaded_is_lacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kernels.so").write_text("not a library")
+    monkeypatch.setattr(native, "compiled", lambda products: tmp_path / "kernels.so")
+    monkeypatch.setattr(native, "openmp", lambda: SimpleNamespace(**dict.fromkeys(TEAM)))
+    with pytest.raises(Lacking, match=r"kernels.so.*FALLLINE_CACHE=FOLDER moves it"):
+        opened("avx512.c")
 
 
 def test_without_torchs_own_threads_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -547,8 +599,10 @@ def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them
     way: str, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = os.umask(0o002)  # as for users with a group of their own
-    file = compiled(way)
-    os.umask(before)
+    try:
+        file = compiled(way)
+    finally:
+        os.umask(before)
     assert list(empty_cache.iterdir()) == [file]
     monkeypatch.setenv("PATH", "")
     assert compiled(way) == file  # nothing is needed but the file

@@ -67,7 +67,7 @@ def compare(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the plan with every configuration; train none."),
+        typer.Option("--dry-run", help="Say what would be done, and how long it takes."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
@@ -84,7 +84,8 @@ def compare(
     fallline compare --budget 1000grads         # SAM pays two gradients a step
     """
     from fallline.contest.design import Wish
-    from fallline.contest.run import carry_out, rehearse
+    from fallline.contest.dry_run import rehearse
+    from fallline.contest.run import carry_out
 
     show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
     wish = Wish(
@@ -101,7 +102,7 @@ def compare(
     )
     place = _place(on, workers, address)
     if dry_run:
-        rehearse(wish, out=out, name=name, show=show)
+        rehearse(wish, out=out, name=name, on=place, show=show)
         return
     try:
         found = carry_out(wish, out=out, name=name, on=place, show=show)

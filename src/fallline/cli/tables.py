@@ -15,6 +15,10 @@ from fallline.errors import RunError
 from fallline.records import RunFolder
 
 NARROW, WIDE, ENDLESS = 110, 160, 100_000  # characters
+SPARE = {  # columns that a narrow terminal can do without: pages of one row, and names, have them
+    "settings": ("plain run", "takes"),
+    "runs": ("started", "data", "optimizer", "steps"),
+}
 Lines = Iterable[tuple[str, ...]]
 
 
@@ -29,8 +33,7 @@ def print_table(what: str, runs: Path) -> None:
         "settings": _settings,
         "runs": lambda: _runs(runs),
     }
-    spare = ("plain run", "takes") if what == "settings" else ()  # the rows' own pages have them
-    print_grid(*tables[what](), spare=spare)
+    print_grid(*tables[what](), spare=SPARE.get(what, ()))
 
 
 def print_grid(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,6 @@ from fallline.contest.ledger import conclude, opened
 from fallline.contest.recipe import Recipe
 from fallline.contest.search import ContestSearch
 from fallline.contest.tasks import TaskMaker
-from fallline.contest.wording import configuration_lines, plan_lines
 from fallline.errors import DataError
 from fallline.records import plain_name
 from fallline.report.files import write_report
@@ -27,7 +25,7 @@ from fallline.sweep.backend import Place
 from fallline.sweep.coordinator import Coordinator, Ending
 from fallline.sweep.folder import taken_back
 from fallline.sweep.local import Local
-from fallline.track.terminal import Show, drawn_progress, say, settled
+from fallline.track.terminal import Show, drawn_progress, settled
 from fallline.training.images import load_or_fall_back
 from fallline.training.resolve import resolve
 
@@ -105,16 +103,6 @@ def carry_out(wish: Wish, *, out: Path, name: str | None, on: Place, show: Show)
         found, ending = _run(search, folder, on, show)
     ending.raise_for_signal()
     return found
-
-
-def rehearse(wish: Wish, *, out: Path, name: str | None, show: Show = "auto") -> None:
-    """Prints what `carry_out` would do, with every configuration; trains and writes nothing."""
-    plan = _named(plan_of(wish, _command()), name)
-    if show == "json":
-        say(json.dumps({"event": "plan", **json.loads(plan.to_json())}))
-        return
-    for line in [*plan_lines(plan, out / plan.name), "", *configuration_lines(plan)]:
-        say(line)
 
 
 def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:

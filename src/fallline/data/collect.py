@@ -36,7 +36,7 @@ from fallline.errors import DataError
 
 FILES_AT_ONCE = 64
 BYTES_AT_ONCE = 16 * 2**20
-BAD_ALLOWED = 0.01  # of the files in class folders
+BAD_ALLOWED = 0.01  # of the files in class folders, or one
 NAMED = 10  # files in a message
 SHOWING = 2**16  # bytes
 _CIFAR10 = (
@@ -174,13 +174,13 @@ def _contents(source: Source, read: _Pass, layout: Layout, wish: Wish, skip: set
 
 
 def _check_bad(source: Source, bad: dict[str, str], files: int) -> None:
-    if bad and len(bad) >= BAD_ALLOWED * files:
+    if len(bad) > 1 and len(bad) >= BAD_ALLOWED * files:
         listed = [f"{name}: {why}" for name, why in list(bad.items())[:NAMED]]
         more = [f"and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
         raise DataError(
             f"{len(bad)} of {files} files in the class folders cannot be used as images",
             seen="\n        ".join([str(source.path), *listed, *more]),
-            allowed=f"{ACCEPTED}; under {BAD_ALLOWED:.0%} of other files",
+            allowed=f"{ACCEPTED}; one other file, or under {BAD_ALLOWED:.0%}",
             next=f"{'convert' if _convertible(bad) else 'repair'} these files, or delete them",
         )
 

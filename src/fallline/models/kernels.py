@@ -1,8 +1,8 @@
 """The kernels of native/, in C: compiled once per machine by its own compiler, then loaded.
 
-They serve CPUs that multiply bfloat16, by tiles (AMX) or by vectors (AVX-512). Where there is no
-compiler, or Linux does not grant the use of tiles, torch computes all, in longer time (figures:
-docs/log.md).
+They serve CPUs that multiply bfloat16, by tiles (AMX) or, where there are none or Linux does not
+grant their use, by vectors (AVX-512). Without a compiler torch computes all, in longer time
+(figures: docs/log.md).
 """
 
 from __future__ import annotations

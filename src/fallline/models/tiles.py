@@ -245,12 +245,13 @@ def _packed(weight: Tensor, *, flipped: bool) -> Tensor:
 def _take_statistics(z: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """Mean, 1 / deviation, scale and shift of z (H, W, B, C), which the running ones take up."""
     running: list[Tensor | None] = [None, None]
-    momentum = 0.0
-    if norm.track_running_stats and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-        # torch's None stands for the plain mean of all batches
-        momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
+    momentum = norm.momentum or 0.0
+    if norm.track_running_stats:
         running = [norm.running_mean, norm.running_var]
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+            if norm.momentum is None:  # stands for the plain mean of all batches
+                momentum = 1 / norm.num_batches_tracked.item()
     kept = _floats(4, z.shape[3])
     _call(
         "statistics", z, norm.weight, norm.bias, *running, float(momentum), float(norm.eps), kept,

@@ -8,7 +8,7 @@ Muon in place of SGD. None has been run on a GPU yet: what they reach there is n
 from __future__ import annotations
 
 from fallline.config import AugmentConfig, RunConfig
-from fallline.presets.record import record
+from fallline.presets.record import AIRBENCH96, record
 
 
 def fast94() -> RunConfig:
@@ -41,13 +41,7 @@ def fast96() -> RunConfig:
     chooses trained in step.
     """
     return record(
-        model={
-            "widths": (128, 384, 512),
-            "stem_stride": 1,
-            "stem_bias": True,
-            "convs": 3,
-            "residual": True,
-        },
+        model=AIRBENCH96,
         epochs=36,
         batch_size=2000,
         hardest=0.5,

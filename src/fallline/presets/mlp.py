@@ -16,9 +16,9 @@ from fallline.config import (
 def mlp60() -> RunConfig:
     """CIFAR-10 to 60 % without convolutions, in the least time on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 61.44 % (deviation 0.23, lowest 61.22), with
-    six views averaged 63.74 %, in 15.0 s of training (11.9 to 15.2), in a slow hour. 2 cores of an
-    Intel Xeon (AMX, shared), torch 2.15, 2026-11-27.
+    On the JPEG copy of CIFAR-10, test split, n = 5: 61.79 % (deviation 0.23, lowest 61.46), with
+    six views averaged 63.79 %, in 13.2 s of training (12.9 to 15.9). 2 cores of an AMD EPYC
+    (Zen 4), torch 2.15, 2026-11-27.
 
     fallline train mlp60 --data cifar10_jpeg.tar.xz
     """
@@ -28,10 +28,9 @@ def mlp60() -> RunConfig:
 def mlp70() -> RunConfig:
     """CIFAR-10 to 70 % without convolutions, six views of an image averaged.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5 (settings chosen by one of them): 68.21 %
-    (deviation 0.15, lowest 68.04), with six views averaged 70.58 % (deviation 0.12, lowest 70.47),
-    in 98 to 157 s of training, beside another training, on one core of an Intel Xeon (AMX,
-    shared), torch 2.15, 2026-11-26.
+    On the JPEG copy of CIFAR-10, test split, n = 5: 68.18 % (deviation 0.35, lowest 67.77), with
+    six views averaged 70.53 % (deviation 0.18, lowest 70.36), in 92 s of training (80 to 108). 2
+    cores of an AMD EPYC (Zen 4), short commands beside it, torch 2.15, 2026-11-27.
 
     fallline train mlp70 --data cifar10_jpeg.tar.xz
     """

@@ -19,6 +19,13 @@ from fallline.config import (
     TrainConfig,
 )
 
+AIRBENCH96 = {  # its net, after airbench96_faster
+    "widths": (128, 384, 512),
+    "stem_stride": 1,
+    "stem_bias": True,
+    "convs": 3,
+    "residual": True,
+}
 BIAS_LR = 0.053  # per image of a batch; airbench94_muon
 HEAD_LR = 0.67
 REST_MOMENTUM = 0.85

@@ -83,7 +83,7 @@ def _hardware(run: Run) -> str:
         return ""
     flags = f", {', '.join(around['cpu_flags'])}" if around.get("cpu_flags") else ""
     return (
-        f"{around.get('device_name')}: {around.get('threads')} CPU threads, "
+        f"{around.get('device_name')}: CPU threads {around.get('threads')}, "
         f"{around.get('precision')}{flags}; {around.get('platform')}"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,19 +12,17 @@ from statistics import fmean
 from typing import Any, Final
 
 from fallline.config import TrainConfig
-from fallline.errors import RunError
-from fallline.records import RunFolder
-from fallline.sweep.backend import Backend, Ended, Failed, Lost, Place, Task
+from fallline.sweep.backend import Place, Task
 from fallline.sweep.definition import SweepFile
 from fallline.sweep.folder import Source, name_of
 from fallline.sweep.plan import ConfigurationRow, Plan, plan
+from fallline.sweep.probe import STEPS, probe
 from fallline.sweep.session import given, prepare
 from fallline.sweep.tasks import TaskMaker
 from fallline.track.terminal import Show, clean, say
 from fallline.track.wording import clock, counted
 from fallline.training.resolve import resolve
 
-PROBE_STEPS: Final = 40
 A_CAP: Final = "give it a run_cap, or fallline: {budget: {time: 2h}}"
 LOOKED_AT: Final = 50  # configurations whose epochs the estimate averages
 
@@ -99,42 +96,18 @@ def _configuration(row: ConfigurationRow) -> str:
 
 def estimate(file: SweepFile, place: Place) -> Estimate:
     """Trains the first configuration for some steps and extrapolates."""
-    with tempfile.TemporaryDirectory(prefix="fallline-probe-") as folder:
-        task = _probe(file, Path(folder))
-        device = resolve(file.layers).config.train.device
-        backend = place.open(Path(folder), file.extension.per_device or 1, device)
-        try:
-            backend.submit(task)
-            _wait(backend)
-        finally:
-            backend.close(save=False)
-        run = RunFolder(task.out / task.key)
-        outcome, train = run.read_outcome(), run.read_config()["train"]
-    assert outcome is not None
-    beside = outcome.wall_seconds - outcome.train_seconds  # one evaluation
-    of_an_epoch = outcome.train_seconds / outcome.epochs + beside
-    images = outcome.images_seen / outcome.epochs
-    return Estimate(of_an_epoch * _mean_epochs(file, train, images), backend.slots)
 
+    def task(out: Path) -> Task:
+        first = file.draw(0) if file.method == "bayes" else file.point(0)
+        made = TaskMaker(file, "probe", out)(0, first, 0)
+        train = {**made.config["train"], "max_steps": STEPS}
+        return replace(made, config={**made.config, "train": train}, obeys=False)
 
-def _probe(file: SweepFile, out: Path) -> Task:
-    task = TaskMaker(file, "probe", out)(
-        0, file.draw(0) if file.method == "bayes" else file.point(0), 0
-    )
-    train = {**task.config["train"], "max_steps": PROBE_STEPS}
-    return replace(task, config={**task.config, "train": train}, obeys=False)
-
-
-def _wait(backend: Backend) -> None:
-    while True:
-        for event in backend.poll(1.0):
-            match event:
-                case Ended(outcome=outcome) if outcome.status == "completed":
-                    return
-                case Ended(outcome=outcome):
-                    raise RunError("the first configuration fails", seen=outcome.reason)
-                case Failed(message=reason) | Lost(reason=reason):
-                    raise RunError("the first configuration fails", seen=reason)
+    device = resolve(file.layers).config.train.device
+    found = probe(task, place, per_device=file.extension.per_device or 1, device=device)
+    of_an_epoch = found.seconds_of_a_step * found.steps_of_an_epoch + found.seconds_beside
+    images = found.outcome.images_seen / found.outcome.epochs
+    return Estimate(of_an_epoch * _mean_epochs(file, found.train, images), found.slots)
 
 
 def _mean_epochs(file: SweepFile, settled: Mapping[str, Any], images: float) -> float:

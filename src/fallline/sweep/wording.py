@@ -78,9 +78,10 @@ def summary(scene: Scene, result: Result) -> list[str]:
     lines += [f"{'run':<9}  {result.best.path}"] if result.best else []
     lines.append(f"{'time':<9}  {clock(scene.meter.seconds)}, {scene.meter.epochs:.4g} epochs")
     lines += [f"{'next':<9}  {words}" for words in _what_goes_on(scene.again, result)]
-    pages = ["report"] if scene.file.script else ["report", "board"]  # scripts have no events
     folder = shlex.quote(str(scene.folder))
-    return [*lines, *(f"{'next':<9}  fallline {page} {folder}" for page in pages)]
+    pages = [f"report {folder} --open", f"board {folder}"]
+    shown = pages[:1] if scene.file.script else pages  # scripts have no events
+    return [*lines, *(f"{'next':<9}  fallline {page}" for page in shown)]
 
 
 def _what_goes_on(command: str, result: Result) -> list[str]:

@@ -36,16 +36,21 @@ class StopRequest:
             raise SystemExit(128 + self.signum)
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
+        name = signal.Signals(signum).name
         if self.signum is not None:  # the second time: let the system do what it does
+            _tell(f"{name} once more: stopped at once, without saving")
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             return
         self.signum = signum
-        self.ask(signal.Signals(signum).name)
-        text = f"\n{self.name}: finishing the step and saving (once more stops at once)\n"
-        with suppress(OSError, ValueError):  # nobody reads, or 2 has become another file's number
-            if sys.__stderr__ is not None:
-                os.write(sys.__stderr__.fileno(), text.encode())
+        self.ask(name)
+        _tell(f"{self.name}: finishing the step and saving (once more stops at once)")
+
+
+def _tell(text: str) -> None:
+    with suppress(OSError, ValueError):  # nobody reads, or 2 has become another file's number
+        if sys.__stderr__ is not None:
+            os.write(sys.__stderr__.fileno(), f"\n{text}\n".encode())
 
 
 @contextmanager

@@ -39,6 +39,22 @@ class _Reading:
     grad_norm: Tensor | None
 
 
+class _Pace:
+    """Images trained on per second since this was last asked, by the training clock."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._images, self._seconds = progress.images_seen, progress.clock.read()
+        self._last = math.nan
+
+    def read(self) -> float:
+        images, seconds = self._images, self._seconds
+        self._images, self._seconds = self._progress.images_seen, self._progress.clock.read()
+        if self._seconds > seconds:
+            self._last = (self._images - images) / (self._seconds - seconds)
+        return self._last
+
+
 class Watch:
     """Does what is due beside the steps.
 
@@ -66,8 +82,7 @@ class Watch:
         self._last: Evaluation | None = None
         self._readings: list[_Reading] = []
         self._read_at = self._saved_at = time.monotonic()
-        self._speed_from = progress.images_seen, progress.clock.read()
-        self._speed = math.nan
+        self._pace, self._pace_of_epochs = _Pace(progress), _Pace(progress)
 
     def recall(self, past: Iterable[Record]) -> None:
         """Tells whoever watches what a resumed run was evaluated to before. May raise Pruned."""
@@ -166,25 +181,18 @@ class Watch:
             return
         readings, self._readings = self._readings, []
         losses = torch.stack([reading.loss for reading in readings]).tolist()
-        self._speed = self._images_per_second()
+        pace = self._pace.read()
         for reading, loss in zip(readings, losses, strict=True):
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} at step {reading.step} or before")
-            self.tracker.log(self._batch_record(reading, loss))
+            self.tracker.log(self._batch_record(reading, loss, pace))
 
-    def _batch_record(self, reading: _Reading, loss: float) -> Record:
-        values = {"train/batch_loss": loss, "lr": reading.lr, "images_per_second": self._speed}
+    def _batch_record(self, reading: _Reading, loss: float, pace: float) -> Record:
+        values = {"train/batch_loss": loss, "lr": reading.lr, "images_per_second": pace}
         if reading.grad_norm is not None:
             self.progress.grad_norm = values["grad_norm"] = reading.grad_norm.item()
         epoch = self._epoch_number(reading.step)
         return Record("batch", reading.step, epoch, reading.seconds, values)
-
-    def _images_per_second(self) -> float:
-        """Since this was last asked, by the training clock."""
-        images, seconds = self._speed_from
-        self._speed_from = self.progress.images_seen, self.progress.clock.read()
-        elapsed = self._speed_from[1] - seconds
-        return (self._speed_from[0] - images) / elapsed if elapsed > 0 else self._speed
 
     def _epoch_values(self) -> dict[str, float | str]:
         loss, accuracy = self.progress.close_epoch()
@@ -200,7 +208,7 @@ class Watch:
             "batch_size": config.train.batch_size or 0,
             "weight_norm": norm(list(self.job.model.parameters())).item(),
             "grad_norm": self.progress.grad_norm,
-            "images_per_second": self._speed,
+            "images_per_second": self._pace_of_epochs.read(),
             "gradients": self.progress.gradients,
             "optimizer": config.optim.name,
         }
