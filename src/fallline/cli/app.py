@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline import __version__
 from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
 from fallline.cli.sweep import sweep
 from fallline.records import RunFolder
-from fallline.track.terminal import loading
+from fallline.track.terminal import loading, say
 
 if TYPE_CHECKING:
     from fallline.training.layers import Layer
@@ -29,11 +30,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would double the time that --help takes
     help="Finds the optimizer and the hyperparameters that train your image classifier best.",
-    epilog="Start here:  fallline train --data digits    then:  fallline board",
+    epilog="""\b
+    Start here:    fallline train --data digits
+    Your images:   fallline train --data FOLDER
+    Optimizers:    fallline compare --data FOLDER --dry-run
+    A sweep file:  fallline sweep FILE --dry-run
+    More of each:  fallline COMMAND --help""",
 )
-app.add_typer(data_app, name="data")
-app.command()(sweep)
-app.command()(compare)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"fallline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """What is asked for before a command."""
 
 
 class TableName(StrEnum):
@@ -48,10 +67,12 @@ class TableName(StrEnum):
     runs = "runs"
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets the run folder.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the run folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per measurement.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
@@ -63,7 +84,10 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", "-d", help="cifar10, digits, ... or a folder or archive of images."
+            "--data",
+            "-d",
+            metavar="DATA",
+            help="cifar10 (the default), digits, ... or a folder or archive of images.",
         ),
     ] = None,
     assign: Annotated[
@@ -76,11 +100,14 @@ def train(
             "--config", "-c", metavar="FILE", help="YAML or JSON of settings; later files win."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Initialization, order, augmentation.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of initial weights, data order and augmentation."),
+    ] = None,
     device: Device = None,
     out: Out = Path("runs"),
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="The run folder's name.")
+        str | None, typer.Option("--name", "-n", metavar="NAME", help="The run folder's name.")
     ] = None,
     quiet: Quiet = False,
     json: AsJson = False,
@@ -112,12 +139,19 @@ def train(
 def resume(
     run: RunPath,
     data: Annotated[
-        str | None, typer.Option("--data", "-d", help="Where its images are, if they were moved.")
+        str | None,
+        typer.Option(
+            "--data", "-d", metavar="PATH", help="Where its images are, if they were moved."
+        ),
     ] = None,
     quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
-    """Go on with a run after any kind of stop."""
+    """Go on with a run after any kind of stop.
+
+    \b
+    fallline resume runs/NAME
+    """
     RunFolder.open(run)  # what is no run is told before torch is loaded, here and below
     with loading("torch"):
         from fallline.training.run import resume as go_on
@@ -126,13 +160,25 @@ def resume(
         _exit_by(go_on(run, data=data, show=_show(quiet, json)))
 
 
+app.command()(sweep)
+app.command()(compare)
+
+
 @app.command("list")
 def list_table(
     what: Annotated[TableName, typer.Argument(help="Which table.")],
-    name: Annotated[str | None, typer.Argument(help="One row of it, whole.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where runs lie.")] = Path("runs"),
+    name: Annotated[str | None, typer.Argument(help="One of its rows, whole.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where runs lie (list runs).")
+    ] = Path("runs"),
 ) -> None:
-    """Show a table: everything you may choose, in one line each."""
+    """Show a table: everything you may choose, in one line each.
+
+    \b
+    fallline list presets
+    fallline list optimizers muon           # its settings, ranges and paper
+    fallline list settings                  # what --set takes
+    """
     from fallline.cli.rows import print_row
     from fallline.cli.tables import print_table
 
@@ -146,15 +192,25 @@ def list_table(
 def evaluate(
     run: RunPath,
     data: Annotated[
-        str | None, typer.Option("--data", "-d", help="Other images of the same classes.")
+        str | None,
+        typer.Option("--data", "-d", metavar="DATA", help="Other images of the same classes."),
     ] = None,
     tta: Annotated[
         str,
-        typer.Option(help="Views to average: off, flip (2), flip_shift (6), flip_grid (18)."),
+        typer.Option(
+            metavar="VIEWS", help="To be averaged: off, flip (2), flip_shift (6), flip_grid (18)."
+        ),
     ] = "off",
     device: Device = "auto",
 ) -> None:
-    """Score a trained classifier, on its own splits or other images."""
+    """Score a trained classifier, on its own splits or other images.
+
+    It computes in float32: last digits may differ from the run's own.
+
+    \b
+    fallline evaluate runs/NAME
+    fallline evaluate runs/NAME --data more_photos.zip
+    """
     RunFolder.open(run)
     with loading("torch"):
         from fallline.cli.use import print_scores
@@ -168,10 +224,16 @@ def predict(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
     ],
-    top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 3,
+    top: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Classes to show for each image.")
+    ] = 3,
     device: Device = "auto",
 ) -> None:
-    """Classify image files with what a run trained."""
+    """Classify image files with what a run trained.
+
+    \b
+    fallline predict runs/NAME cat.jpg holiday/
+    """
     RunFolder.open(run)
     with loading("torch"):
         from fallline.cli.use import print_predictions
@@ -193,7 +255,15 @@ def report(
     ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Write one HTML page: the answer, the ranking, curves, every run, and how it was done."""
+    """Write one HTML page on runs, a sweep or a comparison.
+
+    It has the answer, the ranking, curves, every run, and how it was done.
+
+    \b
+    fallline report runs/NAME --open
+    fallline report runs/A runs/B --out both.html
+    fallline report runs/SWEEP --figures figures
+    """
     from fallline.cli.report import write
 
     write(paths, out, figures, open)
@@ -201,16 +271,23 @@ def report(
 
 @app.command()
 def board(
-    path: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path(
-        "runs"
-    ),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to try first.")] = 6006,
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A run folder, or a folder of them.")
+    ] = Path("runs"),
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, metavar="PORT", help="The one to try first.")
+    ] = 6006,
     open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Optuna's dashboard on a sweep's folder instead.")
     ] = False,
 ) -> None:
-    """Start TensorBoard on the runs, reachable from this machine only."""
+    """Start TensorBoard on the runs, reachable from this machine only.
+
+    \b
+    fallline board --open
+    fallline board runs/SWEEP --sweep       # Optuna's dashboard
+    """
     if sweep:
         from fallline.sweep.dashboard import dashboard
 
@@ -219,6 +296,9 @@ def board(
     from fallline.track.board import board as serve
 
     serve(path, port=port, open_browser=open)
+
+
+app.add_typer(data_app, name="data")
 
 
 def _layers(

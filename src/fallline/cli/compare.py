@@ -25,15 +25,24 @@ def compare(
         int, typer.Option(metavar="N", help="Fresh seeds the best of each is repeated on.")
     ] = 5,
     budget: Annotated[
-        str, typer.Option(help="Of each training: 2ep, 500steps, 1000grads, 30s, 5min.")
+        str,
+        typer.Option(
+            metavar="LENGTH", help="Of each training: 2ep, 500steps, 1000grads, 30s, 5min."
+        ),
     ] = "2ep",
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", "-d", help="cifar10, digits, ... or a folder or archive of images."
+            "--data",
+            "-d",
+            metavar="DATA",
+            help="cifar10 (the default), digits, ... or a folder or archive of images.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Default: the base's.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="MODEL", help="What is trained; default: the base's."),
+    ] = None,
     workloads: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Several models instead of one.")
     ] = None,
@@ -46,24 +55,26 @@ def compare(
         typer.Option("--config", "-c", metavar="FILE", help="YAML or JSON of such settings."),
     ] = None,
     base: Annotated[
-        str, typer.Option(metavar="PRESET", help="What all is laid over.")
+        str, typer.Option(metavar="PRESET", help="Has all settings that nothing else sets.")
     ] = "neutral",
     targets: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Accuracies to time, like 0.6,0.7.")
+        str | None, typer.Option(metavar="A,B,C", help="Accuracies to time: 0.6,0.7.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of tuning; the fresh ones follow it.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Of tuning; repeats have the next ones.")
+    ] = 0,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder that gets the comparison's folder.")
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the comparison's folder.")
     ] = Path("runs"),
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="The comparison's folder.")
+        str | None, typer.Option("--name", "-n", metavar="NAME", help="The comparison's folder.")
     ] = None,
     workers: Annotated[
-        str, typer.Option("--workers", "-w", help="Trainings at a time, or auto.")
+        str, typer.Option("--workers", "-w", metavar="N", help="Trainings at a time, or auto.")
     ] = "auto",
     on: Annotated[str, typer.Option(metavar="local|ray", help="Where trainings run.")] = "local",
     address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
+        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster's head (--on ray).")
     ] = None,
     dry_run: Annotated[
         bool,
@@ -72,7 +83,7 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
 ) -> None:
-    """Tell which optimizer trains best, by how much, and how sure that is.
+    """Find which optimizer trains best, by how much, and how surely.
 
     Each optimizer is tuned on the same budget (chosen on val), its best configuration repeated
     on fresh seeds that all share, and test touched once. The same command again goes on after

@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder or a
 
 @app.command()
 def fetch(name: Name) -> None:
-    """Download and decode an image set now, so that no run has to wait for it."""
+    """Download and decode an image set, so that no run waits for it."""
     from fallline.data import load
     from fallline.track.terminal import drawn_progress, say
 
@@ -31,7 +31,7 @@ def fetch(name: Name) -> None:
 
 @app.command()
 def check() -> None:
-    """Read every decoded set in the cache through and say which are damaged."""
+    """Read every decoded set in the cache: which are damaged?"""
     from fallline.data import cached_sets, check_cached
     from fallline.errors import DataError
     from fallline.track.terminal import say

@@ -18,35 +18,44 @@ if TYPE_CHECKING:
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A W&B sweep file (YAML).")],
     data: Annotated[
-        str | None, typer.Option("--data", "-d", help="Instead of the file's fallline.data.")
+        str | None,
+        typer.Option("--data", "-d", metavar="DATA", help="Images instead of the file's."),
     ] = None,
     assign: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting that all trials share."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the draws of random and bayes.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of what random and bayes draw.")
+    ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder that gets the sweep's folder.")
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the sweep's folder.")
     ] = Path("runs"),
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="The sweep's folder; default: the file's.")
+        str | None,
+        typer.Option(
+            "--name", "-n", metavar="NAME", help="The sweep's folder; default: the file's."
+        ),
     ] = None,
     workers: Annotated[
-        str, typer.Option("--workers", "-w", help="Trainings at a time, or auto.")
+        str, typer.Option("--workers", "-w", metavar="N", help="Trainings at a time, or auto.")
     ] = "auto",
     on: Annotated[
         str, typer.Option(metavar="|".join(PLACES.names), help="Where trainings run.")
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; --on ray.")
+        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster's head (--on ray).")
     ] = None,
     join: Annotated[
         str | None,
-        typer.Option(metavar="ENTITY/PROJECT/ID", help="A sweep W&B has already; --on wandb."),
+        typer.Option(metavar="ENTITY/PROJECT/ID", help="A sweep W&B has already (--on wandb)."),
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="journal:PATH or postgresql://...; default: SQLite in the folder."),
+        typer.Option(
+            metavar="URL",
+            help="journal:PATH or postgresql://...; default: SQLite in the folder.",
+        ),
     ] = None,
     new: Annotated[
         bool, typer.Option("--new", help="Begin another one where the folder is taken.")

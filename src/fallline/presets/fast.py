@@ -35,7 +35,8 @@ def fast80() -> RunConfig:
 
     On the JPEG copy of CIFAR-10, test split, n = 5: 80.18 % (deviation 0.12, lowest 80.07), with
     six views averaged 82.02 %, in 26 s of training (25 to 34). 2 cores of an AMD EPYC (Zen 4),
-    torch 2.15, 2026-11-27. With trained stem biases 80.15 % (n = 5) in 20 s on 2 of an Intel Xeon (AMX).
+    torch 2.15, 2026-11-27. With trained stem biases 80.15 % (n = 5) in 20 s on 2 of an Intel Xeon
+    (AMX).
 
     fallline train fast80 --data cifar10_jpeg.tar.xz
     """
