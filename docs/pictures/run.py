@@ -23,10 +23,10 @@ def draw(run: RunFolder, picture: Path) -> None:
     seconds = [r["train_seconds"] for r in batches]
     left.plot(seconds, [r["train/batch_loss"] for r in batches], color=GREY, lw=0.7)
     clock = [r["train_seconds"] for r in epochs]
-    left.plot(clock, [r["train/loss"] for r in epochs], color=BLUE, marker="o", ms=3)
-    left.plot(clock, [r["val/loss"] for r in epochs], color=ORANGE, marker="o", ms=3)
+    left.plot(clock, [r["train/loss"] for r in epochs], color=ORANGE, marker="o", ms=3)
+    left.plot(clock, [r["val/loss"] for r in epochs], color=BLUE, marker="o", ms=3)
     left.set(xlabel="training seconds", ylabel="loss", ylim=(0, None))
-    for name, color, word in (("train", BLUE, "training"), ("val", ORANGE, "held out")):
+    for name, color, word in (("train", ORANGE, "training"), ("val", BLUE, "held out")):
         percent = [100 * r[f"{name}/accuracy"] for r in epochs]
         right.plot(clock, percent, color=color, marker="o", ms=3, label=word)
     right.set(xlabel="training seconds", ylabel="accuracy, %", ylim=(None, 100))
