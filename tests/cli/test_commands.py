@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from command_line import SMALL, run
 from PIL import Image
 
+from fallline.cli.app import app
 from fallline.errors import ConfigError, RunError
 from fallline.records import RunFolder
 from fallline.sweep.document import read_document
@@ -29,6 +32,28 @@ def test_a_comparison_can_be_seen_before_it_is_begun(
     assert planned["event"] == "plan"
     assert [one["optimizer"] for one in planned["contestants"]] == ["sgd", "sam"]
     assert not list(tmp_path.iterdir())
+
+
+def test_the_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"fallline {version('fallline')}\n"
+
+
+COMMANDS = [
+    command.name or (command.callback or run).__name__ for command in app.registered_commands
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_shows_it_at_work_and_no_type_of_python(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, command, "--help") == 0
+    told = capsys.readouterr().out
+    assert f"\n  fallline {command} " in told
+    assert not re.search(r"--[a-z-]+ <", told)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fallline import __version__
 from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
+from fallline.cli.options import AsJson, Configs, Device, Images, Name, Out, Quiet, RunPath
 from fallline.cli.sweep import sweep
 from fallline.records import RunFolder
 from fallline.track.terminal import loading, say
@@ -41,7 +41,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(f"fallline {__version__}")
+        from importlib.metadata import version
+
+        say(f"fallline {version('fallline')}")
         raise typer.Exit
 
 
@@ -67,48 +69,24 @@ class TableName(StrEnum):
     runs = "runs"
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the run folder.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per measurement.")]
-Device = Annotated[
-    str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
-]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-
-
 @app.command()
 def train(
     preset: Annotated[
         str, typer.Argument(metavar="PRESET", help="A recipe; see: fallline list presets")
     ] = "steady",
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="DATA",
-            help="cifar10 (the default), digits, ... or a folder or archive of images.",
-        ),
-    ] = None,
+    data: Images = None,
     assign: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting; may be repeated."),
     ] = None,
-    config: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--config", "-c", metavar="FILE", help="YAML or JSON of settings; later files win."
-        ),
-    ] = None,
+    config: Configs = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Of initial weights, data order and augmentation."),
     ] = None,
     device: Device = None,
     out: Out = Path("runs"),
-    name: Annotated[
-        str | None, typer.Option("--name", "-n", metavar="NAME", help="The run folder's name.")
-    ] = None,
+    name: Name = None,
     quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:

@@ -7,6 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from fallline.cli.options import (
+    Address,
+    AsJson,
+    Configs,
+    DryRun,
+    Images,
+    Name,
+    Out,
+    Quiet,
+    Workers,
+)
 from fallline.cli.sweep import place_of
 from fallline.errors import ConfigError
 
@@ -30,15 +41,7 @@ def compare(
             metavar="LENGTH", help="Of each training: 2ep, 500steps, 1000grads, 30s, 5min."
         ),
     ] = "2ep",
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="DATA",
-            help="cifar10 (the default), digits, ... or a folder or archive of images.",
-        ),
-    ] = None,
+    data: Images = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="MODEL", help="What is trained; default: the base's."),
@@ -50,10 +53,7 @@ def compare(
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting that is not searched."),
     ] = None,
-    config: Annotated[
-        list[Path] | None,
-        typer.Option("--config", "-c", metavar="FILE", help="YAML or JSON of such settings."),
-    ] = None,
+    config: Configs = None,
     base: Annotated[
         str, typer.Option(metavar="PRESET", help="Has all settings that nothing else sets.")
     ] = "neutral",
@@ -63,25 +63,14 @@ def compare(
     seed: Annotated[
         int, typer.Option(metavar="N", help="Of tuning; repeats have the next ones.")
     ] = 0,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the comparison's folder.")
-    ] = Path("runs"),
-    name: Annotated[
-        str | None, typer.Option("--name", "-n", metavar="NAME", help="The comparison's folder.")
-    ] = None,
-    workers: Annotated[
-        str, typer.Option("--workers", "-w", metavar="N", help="Trainings at a time, or auto.")
-    ] = "auto",
+    out: Out = Path("runs"),
+    name: Name = None,
+    workers: Workers = "auto",
     on: Annotated[str, typer.Option(metavar="local|ray", help="Where trainings run.")] = "local",
-    address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster's head (--on ray).")
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Say what would be done, and how long it takes."),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+    address: Address = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Find which optimizer trains best, by how much, and how surely.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fallline.cli.options import Address, AsJson, DryRun, Name, Out, Quiet, Workers
 from fallline.errors import ConfigError
 from fallline.sweep.places import PLACES
 
@@ -28,24 +29,13 @@ def sweep(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Of what random and bayes draw.")
     ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Gets the sweep's folder.")
-    ] = Path("runs"),
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name", "-n", metavar="NAME", help="The sweep's folder; default: the file's."
-        ),
-    ] = None,
-    workers: Annotated[
-        str, typer.Option("--workers", "-w", metavar="N", help="Trainings at a time, or auto.")
-    ] = "auto",
+    out: Out = Path("runs"),
+    name: Name = None,
+    workers: Workers = "auto",
     on: Annotated[
         str, typer.Option(metavar="|".join(PLACES.names), help="Where trainings run.")
     ] = "local",
-    address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster's head (--on ray).")
-    ] = None,
+    address: Address = None,
     join: Annotated[
         str | None,
         typer.Option(metavar="ENTITY/PROJECT/ID", help="A sweep W&B has already (--on wandb)."),
@@ -60,11 +50,9 @@ def sweep(
     new: Annotated[
         bool, typer.Option("--new", help="Begin another one where the folder is taken.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long it takes.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the best only.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Run a W&B sweep file, or go on with it after any kind of stop.
 
