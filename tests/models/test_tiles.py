@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -656,6 +657,12 @@ def test_a_compiler_that_hangs_is_ended(
         compiled("amx.c")
     assert time.monotonic() - began < 60
     assert not list(empty_cache.iterdir())
+
+
+@pytest.mark.parametrize(("name", "file"), [("PIECES", "norm.c"), ("PAIR", "tiles.h")])
+def test_the_room_made_for_the_kernels_is_what_they_fill(name: str, file: str) -> None:
+    (number,) = re.findall(rf"\b{name} = (\d+)", (SOURCES / file).read_text())
+    assert getattr(tiles, name) == int(number)
 
 
 def test_they_compile_without_a_warning(way: str, tmp_path: Path) -> None:

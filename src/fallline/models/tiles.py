@@ -19,6 +19,7 @@ from fallline.models.kernels import have_tiles, kernels
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 PIECES = 32  # of rows, in norm.c
+PAIR = 32  # images whose products are summed at a time, in tiles.h
 IMAGES = 32  # fewer are not worth laying out
 
 
@@ -218,7 +219,7 @@ def _correlate(x: Tensor, of_z: Tensor, chosen: Tensor | None) -> Tensor:
     height, width, images, inputs = x.shape
     (rows, columns), outputs = _unpooled(of_z, chosen), of_z.shape[3]
     gradient = _floats(outputs, 3, 3, inputs)
-    filled = images + -images % 32
+    filled = images + -images % PAIR
     _call(
         "correlate", x, of_z, chosen, gradient,
         x.new_empty(height * width * filled * inputs),

@@ -198,7 +198,7 @@ static struct norm norm_of(const float *kept, long rows, int channels, int activ
 
 /* Takes the statistics of x (rows, channels) into `kept`, and into the running ones with a weight
  * of `momentum`, unless they are NULL. `totals` has room for
- * (32, 2, channels). Channels are multiples of 16 here and below. */
+ * (PIECES, 2, channels). Channels are multiples of 16 here and below. */
 EXPORTED void tiles_statistics(const bf16 *x, const float *weight, const float *bias,
                                float *running_mean, float *running_variance, double momentum,
                                double eps, float *kept, double *totals, long rows, int channels,
