@@ -66,6 +66,7 @@ def test_lines_say_what_is_searched_what_came_of_it_and_what_next(
     assert text.count("\ntrial ") == 6
     assert "every training has ended: 5 completed, 1 diverged" in text
     assert "best       trial 5    35.00%" in text
+    assert f"fallline report {scene.folder} --open" in text
     assert f"fallline board {scene.folder}" in text
     assert "\x1b" not in text
 

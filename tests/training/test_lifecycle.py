@@ -73,6 +73,23 @@ def test_a_signal_is_heard_where_nobody_reads_what_we_say(
     assert stopping.name == "SIGTERM"
 
 
+def test_the_second_signal_stops_at_once_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    sent: list[int] = []
+    with os.fdopen(writing, "w") as stream, stop_on_signals() as stopping:
+        monkeypatch.setattr("sys.__stderr__", stream)
+        os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.setattr(os, "kill", lambda process, signum: sent.append(signum))
+        stopping._receive(signal.SIGTERM, None)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        monkeypatch.undo()
+    assert sent == [signal.SIGTERM]
+    with os.fdopen(reading) as told:
+        first, second = told.read().split("\n\n")
+    assert "once more stops at once" in first
+    assert "SIGTERM once more: stopped at once" in second
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

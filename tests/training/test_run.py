@@ -20,7 +20,7 @@ from fallline.errors import ConfigError, RunError
 from fallline.models import tiles
 from fallline.models.convnet import Convnet
 from fallline.records import Record, RunFolder
-from fallline.training import checkpoint, environment, life
+from fallline.training import checkpoint, environment, life, watch
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -99,6 +99,17 @@ def test_the_metrics_hold_every_series_by_its_name(tmp_path: Path, small: dict[s
     assert [r["val/batch"] for r in batches if "val/batch_loss" in r] == [1, 2, 3, 4]
     assert 0 <= epochs[-1]["val/accuracy"] <= 1
     assert [r["test/accuracy"] for r in records if r["event"] == "test"]
+
+
+def test_the_pace_of_an_epoch_is_that_of_all_its_steps(
+    tmp_path: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_READINGS", 0.0)  # so there are readings within
+    run = train(data="synthetic", settings=small, out=tmp_path, show="quiet")
+    first, second = (r for r in run.folder.read_metrics() if r["event"] == "epoch")
+    seconds = second["train_seconds"] - first["train_seconds"]
+    images = run.outcome.images_seen / 2
+    assert second["images_per_second"] == pytest.approx(images / seconds, rel=0.01)
 
 
 def test_equal_configs_give_equal_weights_to_the_bit(
