@@ -137,8 +137,12 @@ class TrainConfig(Section):
     )
     eval_batch_size: Count = Field(256, description="images per batch of validation")
     eval_every: Count = Field(1, description="epochs between validations; the last is always")
-    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    loss: Literal["cross_entropy", "squared_error"] = Field(
+        "cross_entropy", description="what is minimized; squared_error: to one-hot labels"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of a label that is spread over all classes"
+    )
     hardest: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0,
         description="share of each batch that is trained on: its hardest images, as a small "
@@ -157,7 +161,9 @@ class TrainConfig(Section):
         description="what it trains on; auto: a GPU where there is one",
         examples=["auto", "cpu", "cuda", "cuda:1", "mps"],
     )
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware multiplies it natively"
+    )
     threads: Annotated[int, Field(ge=0)] = Field(
         0, description="CPU threads, at most a core each; 0: all"
     )
@@ -171,10 +177,12 @@ class TrainConfig(Section):
 class TrackConfig(Section):
     """Where measurements go beside the run folder."""
 
-    tensorboard: bool = True
-    wandb: Literal["off", "offline", "online"] = "off"
-    wandb_project: str = "fallline"
-    wandb_group: str | None = None
+    tensorboard: bool = Field(True, description="write the files that fallline board shows")
+    wandb: Literal["off", "offline", "online"] = Field(
+        "off", description="log with Weights & Biases; offline: for wandb sync, later"
+    )
+    wandb_project: str = Field("fallline", description="its project at W&B")
+    wandb_group: str | None = Field(None, description="its group at W&B; of a sweep: the sweep")
     every: Count = Field(10, description="steps between batch measurements")
     pictures: bool = Field(True, description="draw mistakes and the confusion matrix at the end")
 

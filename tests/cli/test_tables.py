@@ -10,6 +10,7 @@ from command_line import SMALL, run
 from PIL import Image
 
 from fallline.cli.tables import print_grid
+from fallline.config import declared_fields
 
 
 class Show:
@@ -50,6 +51,10 @@ def test_the_settings_show_what_a_plain_run_gets_and_every_short_name(show: Show
     assert "0.05" in line_of(printed, "schedule.warmup")
     assert "lr, learning_rate" in line_of(printed, "optim.lr")
     assert "cross_entropy or squared_error" in line_of(printed, "train.loss")
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert not [name for name, field in declared_fields().items() if not field.description]
 
 
 def test_a_narrow_terminal_breaks_no_word(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:

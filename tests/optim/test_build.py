@@ -136,6 +136,7 @@ def test_every_row_is_complete(row: object) -> None:
     assert "lr" in schema.model_fields
     assert ("weight_decay" in schema.model_fields) == bool(row.decays)
     assert row.paper
+    assert all(field.description for field in schema.model_fields.values())
 
 
 def everyone() -> list[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fallline.cli.compare import compare
 from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
-from fallline.cli.options import AsJson, Configs, Device, Images, Name, Out, Quiet, RunPath
+from fallline.cli.options import AsJson, Configs, Device, Images, Name, Out, Quiet, RunPath, shown
 from fallline.cli.sweep import sweep
 from fallline.records import RunFolder
 from fallline.track.terminal import loading, say
@@ -109,8 +107,7 @@ def train(
         from fallline.training.run import begin
     from fallline.training.session import Session
 
-    with _stoppable():
-        _exit_by(begin(resolved, out=out, name=name, session=Session(_show(quiet, json))))
+    _exit_by(begin(resolved, out=out, name=name, session=Session(shown(quiet, json))))
 
 
 @app.command()
@@ -134,8 +131,7 @@ def resume(
     with loading("torch"):
         from fallline.training.run import resume as go_on
 
-    with _stoppable():
-        _exit_by(go_on(run, data=data, show=_show(quiet, json)))
+    _exit_by(go_on(run, data=data, show=shown(quiet, json)))
 
 
 app.command()(sweep)
@@ -296,19 +292,6 @@ def _layers(
         for option, value in options.items()
         if value is not None
     ]
-
-
-def _show(quiet: bool, json: bool) -> Literal["auto", "quiet", "json"]:
-    return "json" if json else "quiet" if quiet else "auto"
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C ends with 130, as shells expect; SIGTERM's 143 arrives as SystemExit."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def _exit_by(run: Run) -> None:

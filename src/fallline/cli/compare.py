@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from fallline.cli.options import (
     Out,
     Quiet,
     Workers,
+    shown,
 )
 from fallline.cli.sweep import place_of
 from fallline.errors import ConfigError
@@ -87,7 +88,6 @@ def compare(
     from fallline.contest.dry_run import rehearse
     from fallline.contest.run import carry_out
 
-    show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
     wish = Wish(
         optimizers=_words(optimizers),
         data=data,
@@ -100,14 +100,11 @@ def compare(
         seed=seed,
         targets=_numbers(targets),
     )
-    place = _place(on, workers, address)
+    place, show = _place(on, workers, address), shown(quiet, json)
     if dry_run:
         rehearse(wish, out=out, name=name, on=place, show=show)
         return
-    try:
-        found = carry_out(wish, out=out, name=name, on=place, show=show)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    found = carry_out(wish, out=out, name=name, on=place, show=show)
     if not found.complete:
         raise typer.Exit(1)
 

@@ -19,12 +19,17 @@ EXTRA = "Got unexpected extra argument"
 
 
 class Commands(TyperGroup):
-    """Commands whose unknown options and wrong values are answered as all mistakes are."""
+    """Commands whose unknown options and wrong values are answered as all mistakes are.
+
+    Ctrl-C ends them with 130, as shells expect; SIGTERM's 143 comes as SystemExit.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; raises ConfigError for what it does not take."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
         except Exception as error:  # typer keeps its classes of them to itself
             fault = _fault_of(error)
             if fault is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,3 +43,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Workers = Annotated[
     str, typer.Option("--workers", "-w", metavar="N", help="Trainings at a time, or auto.")
 ]
+
+
+def shown(quiet: bool, json: bool) -> Literal["auto", "quiet", "json"]:
+    """The way to show that `--quiet` and `--json` ask for."""
+    return "json" if json else "quiet" if quiet else "auto"

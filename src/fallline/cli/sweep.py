@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fallline.cli.options import Address, AsJson, DryRun, Name, Out, Quiet, Workers
+from fallline.cli.options import Address, AsJson, DryRun, Name, Out, Quiet, Workers, shown
 from fallline.errors import ConfigError
 from fallline.sweep.places import PLACES
 
@@ -70,27 +70,24 @@ def sweep(
     from fallline.training.layers import parse_assignments
 
     settings = parse_assignments(assign).values if assign else None
-    show: Literal["auto", "quiet", "json"] = "json" if json else "quiet" if quiet else "auto"
+    show = shown(quiet, json)
     place, controller = place_of(on, workers, address, join)
     if dry_run:
         rehearse(file, data=data, settings=settings, seed=seed, on=place, show=show)
         return
-    try:
-        result = run(
-            file,
-            data=data,
-            settings=settings,
-            seed=seed,
-            out=out,
-            name=name,
-            new=new,
-            on=place,
-            controller=controller,
-            storage=storage,
-            show=show,
-        )
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    result = run(
+        file,
+        data=data,
+        settings=settings,
+        seed=seed,
+        out=out,
+        name=name,
+        new=new,
+        on=place,
+        controller=controller,
+        storage=storage,
+        show=show,
+    )
     if result.kind == "failures" or result.in_vain:
         raise typer.Exit(1)
 

@@ -1,8 +1,7 @@
 """From layers of settings to one complete config, with every fault found before any work.
 
-Later layers win. Naming another row (`model=mlp`,
-`optim.base=adamw`) drops the options that lower layers gave the row before it: they were meant for
-that one.
+Later layers win. Naming another row (`model=mlp`, `optim.base=adamw`) drops the options that lower
+layers gave the row before it: they were meant for that one.
 """
 
 from __future__ import annotations

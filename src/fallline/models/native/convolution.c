@@ -140,11 +140,11 @@ static inline void put(const struct convolution *c, const float *sums, long at, 
     }
 }
 
-/* Rows `top` to `bottom` of y, a tile's images from `first` on, `width` outputs from `out` on; in
- * x those images' cells are `cell` elements apart. */
+/* Rows `top` to `bottom` of y, a tile's images from `first` on, `width` outputs from `out` on; x
+ * are those images' cells from row `above` on, `cell` elements apart. */
 static void convolve_band(const struct convolution *c, const bf16 *x, long cell, long first,
-                          int out, int width, int top, int bottom) {
-    const struct map map = {x, cell, c->rows, c->columns, c->ins};
+                          int above, int out, int width, int top, int bottom) {
+    const struct map map = {x, cell, c->rows - above, c->columns, c->ins};
     int n = part(c->outs, TILE), step = c->chosen ? 2 : 1;
     float sums[2 * WIDE * TILE * PAIR] __attribute__((aligned(64)));
     for (int row = top; row + step <= bottom; row += step)
@@ -152,7 +152,7 @@ static void convolve_band(const struct convolution *c, const bf16 *x, long cell,
             int count = least(c->out_columns - column, WIDE);
             for (int r = 0; r < step; r++)
                 for (int at = 0; at < width; at += n)
-                    sum_cells(&map, row + r, column, count,
+                    sum_cells(&map, row - above + r, column, count,
                               c->weight + (long)(out + at) * TAPS * c->ins, n,
                               sums + r * WIDE * TILE * PAIR + at);
             for (int i = 0; i + step <= count; i += step) {
@@ -188,9 +188,10 @@ static void convolve_some(void *job, struct queue *queue) {
         for (int out = 0; out < c->outs; out += 2 * n)
             for (int b = 0; b < count; b++) {
                 long first = first_image(c, block + b);
-                const bf16 *x = space ? space + b * space_of_block - above * c->columns * cell
-                                      : c->x + first * c->ins;
-                convolve_band(c, x, cell, first, out, least(2 * n, c->outs - out), top, bottom);
+                const bf16 *x = space ? space + b * space_of_block
+                                      : c->x + first * c->ins + above * c->columns * cell;
+                convolve_band(c, x, cell, first, above, out, least(2 * n, c->outs - out), top,
+                              bottom);
             }
     }
     end_products(&before);

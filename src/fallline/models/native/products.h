@@ -23,7 +23,7 @@ struct layout begin_portions(int m, int n);
 void end_products(const struct layout *before);
 
 /* A tile's images of a map (rows, columns), from its first cell on; the next is `cell` elements
- * further. */
+ * further. It may begin within a larger one, if no sums are wanted of its first row. */
 struct map {
     const bf16 *x;
     long cell;
