@@ -171,6 +171,12 @@ def test_from_training_to_using_what_was_trained(
     assert run(monkeypatch, "predict", folder, str(tmp_path / "more"), "--top", "0") == 2
     (tmp_path / "text.png").write_text("no image")
     assert run(monkeypatch, "predict", folder, str(tmp_path / "text.png")) == 2
+    both = [str(tmp_path / "text.png"), str(tmp_path / "more" / "a.png")]
+    capsys.readouterr()
+    assert run(monkeypatch, "predict", folder, *both) == 2
+    told = capsys.readouterr()
+    assert both[1] in told.out
+    assert both[0] in told.err
 
     assert run(monkeypatch, "resume", folder) == 2
     assert "nothing to go on with" in capsys.readouterr().err

@@ -73,6 +73,12 @@ def test_every_pair_says_whether_it_is_told_from_noise(
     assert len(pairs) == 3
     told = ["yes" if pair.told else "no" for pair in pairs]
     assert cells(document.grids["pairs"], "more than noise?") == told
+    column = [c.title for c in document.grids["pairs"].columns].index("p, adjusted")
+    for row, pair in zip(document.grids["pairs"].rows, pairs, strict=True):
+        assert pair.adjusted_p is not None
+        small = pair.adjusted_p < 0.001
+        assert row[column].text == ("< 0.001" if small else f"{pair.adjusted_p:.3f}")
+        assert row[column].key == pair.adjusted_p
     assert cells(document.grids["pairs"], "#seeds to tell it".removeprefix("#")) == [
         pair.seeds_needed for pair in pairs
     ]

@@ -213,6 +213,19 @@ def test_a_terminal_without_colours_gets_none(
     assert not re.search(r"\x1b\[(3|4|9)\d", written)
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [(20, "2 epochs"), (10, "1 epoch"), (7, "0.7 epochs"), (10**5, "10,000 epochs")],
+)
+def test_the_header_tells_the_length_as_the_summary_does(
+    tmp_path: Path, steps: int, told: str
+) -> None:
+    start = replace(start_of(tmp_path), total_steps=steps, steps_per_epoch=10)
+    ended = replace(outcome("completed", ""), steps=steps, epochs=steps / 10)
+    assert any(line.endswith(f", {told}") for line in wording.header(start))
+    assert any(f", {told}, " in line for line in wording.summary(start, ended))
+
+
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     start = start_of(tmp_path, "a-run")
     lines = wording.summary(start, outcome("interrupted", "stopped by SIGINT"))

@@ -97,6 +97,21 @@ def test_all_files_that_are_no_images_are_named(classifier: Classifier, tmp_path
     assert str(files[8]) in str(caught.value)
 
 
+def test_files_that_are_no_images_keep_none_of_the_others_from_being_classified(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    files = pictures(tmp_path, 9)
+    for index in (0, 1, 2, 3, 6):  # the first batch whole, and one of the second
+        files[index].write_text("no image")
+    predictions, error = classifier.classify(files)
+    good = [files[index] for index in (4, 5, 7, 8)]
+    assert [(p.file, p.classes) for p in predictions] == [
+        (p.file, p.classes) for p in classifier.predict(good)
+    ]
+    assert error is not None
+    assert [str(file) in str(error) for file in files] == [file not in good for file in files]
+
+
 def test_no_files_make_no_predictions(classifier: Classifier) -> None:
     assert classifier.predict([]) == []
 

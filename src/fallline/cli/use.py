@@ -59,7 +59,10 @@ def _refuse_changed(classifier: Classifier, images: ImageSet) -> None:
 
 
 def print_predictions(run: Path, images: list[Path], top: int, device: str) -> None:
-    """Prints the likeliest classes of each image; of a folder, of each in it."""
+    """Prints the likeliest classes of each image; of a folder, of each in it.
+
+    Raises DataError, after that, naming the files that are no images.
+    """
     files = [file for path in images for file in _files(path)]
     if not files:
         raise DataError(
@@ -68,6 +71,7 @@ def print_predictions(run: Path, images: list[Path], top: int, device: str) -> N
             allowed=f"{ACCEPTED} files, or folders of them ({' '.join(ENDINGS)})",
             next="name the files themselves, or the folder that holds them",
         )
+    predictions, error = Classifier(run, device=device).classify(files)
     lines = [
         (
             prediction.file,
@@ -78,10 +82,13 @@ def print_predictions(run: Path, images: list[Path], top: int, device: str) -> N
                 )
             ),
         )
-        for prediction in Classifier(run, device=device).predict(files)
+        for prediction in predictions
     ]
-    columns = ("image", *(f"{place}." for place in range(1, len(lines[0]))))
-    print_grid(columns, lines, wrap=False)
+    if lines:
+        columns = ("image", *(f"{place}." for place in range(1, len(lines[0]))))
+        print_grid(columns, lines, wrap=False)
+    if error is not None:
+        raise error
 
 
 def _files(path: Path) -> list[Path]:

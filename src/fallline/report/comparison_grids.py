@@ -93,11 +93,18 @@ def _pair(difference: Difference, metric: Metric) -> tuple[Cell, ...]:
         word(difference.worse),
         number(gap.mean, wording.gap(metric, gap.mean)),
         Cell(ends, gap.half),
-        number(difference.adjusted_p, None),
+        _p(difference.adjusted_p),
         word("yes" if difference.told else "no"),
         number(needed, None if needed is None else f"{needed:,}"),
         number(least, None if least is None else wording.gap(metric, least)),
     )
+
+
+def _p(value: float | None) -> Cell:
+    """A p value as papers have it: three digits, and none below them."""
+    if value is None:
+        return number(None)
+    return number(value, "< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
 def tuning_grid(workload: Workload, suffix: str = "") -> Grid:

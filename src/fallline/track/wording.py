@@ -35,7 +35,7 @@ def header(start: RunStart) -> list[str]:
         "optimizer": _and(optim.get("name"), f"lr {lr(optim.get('lr'))}"),
         "data": _data(around.get("data", {}), config),
         "length": f"{counted(start.total_steps, 'step')} in {batches(train)}, "
-        f"{counted(epochs(start), 'epoch')}",
+        f"{_epochs(start.total_steps / max(1, start.steps_per_epoch))}",
         "device": _and(around.get("device_name") or around.get("device"), train.get("precision")),
     }
     lines = [(name, text) for name, text in facts.items() if text]
@@ -66,8 +66,8 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
         f"{outcome.status}: {clean(outcome.reason)}",
         f"accuracy   {accuracies(start, outcome)}",
         f"time       {_duration(outcome.train_seconds)} of training, "
-        f"{_duration(outcome.wall_seconds)} in all, {outcome.epochs:.4g} "
-        f"epoch{'s' * (outcome.epochs != 1)}, {counted(outcome.steps, 'step')}",
+        f"{_duration(outcome.wall_seconds)} in all, {_epochs(outcome.epochs)}, "
+        f"{counted(outcome.steps, 'step')}",
         f"folder     {start.folder.path}",
     ]
     nexts = what_next(start, outcome)
@@ -130,6 +130,12 @@ def what_next(start: RunStart, outcome: Outcome) -> list[str]:
 def counted(number: int, noun: str) -> str:
     """How many there are: 1 step, 1,000 steps."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _epochs(number: float) -> str:
+    """How many there are, parts of one too: 1 epoch, 0.72 epochs."""
+    whole_or_not = f"{number:,.0f}" if number == int(number) else f"{number:.4g}"
+    return f"{whole_or_not} epoch{'s' * (number != 1)}"
 
 
 def epochs(start: RunStart) -> int:

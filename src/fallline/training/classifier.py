@@ -59,6 +59,13 @@ class Classifier:
 
     def predict(self, files: Sequence[str | Path]) -> list[Prediction]:
         """Classifies image files. Raises DataError naming those that are no images."""
+        predictions, error = self.classify(files)
+        if error is not None:
+            raise error
+        return predictions
+
+    def classify(self, files: Sequence[str | Path]) -> tuple[list[Prediction], DataError | None]:
+        """The predictions of those files that are images, and the error that names the others."""
         channels, height, width = self.shape
         plan = Plan((height, width), channels)
         at_once = self.config.train.eval_batch_size
@@ -68,16 +75,16 @@ class Classifier:
             part = files[start : start + at_once]
             chunk = decode([Path(file) for file in part], plan)
             faults += [f"{part[at]}: {why}" for at, why in chunk.faults.items()]
-            if not faults:
-                predictions += map(self._prediction, part, self._probabilities(chunk.pixels))
-        if faults:
-            raise DataError(
-                "cannot read the image",
-                seen="\n        ".join(faults),
-                allowed=f"{ACCEPTED} files",
-                next="name the files themselves, as in FOLDER/*.jpg; convert other formats",
-            )
-        return predictions
+            good = [file for at, file in enumerate(part) if at not in chunk.faults]
+            if good:
+                predictions += map(self._prediction, good, self._probabilities(chunk.pixels))
+        error = DataError(
+            "cannot read the image",
+            seen="\n        ".join(faults),
+            allowed=f"{ACCEPTED} files",
+            next="name the files themselves, as in FOLDER/*.jpg; convert other formats",
+        )
+        return predictions, error if faults else None
 
     def evaluate(self, images: ImageSet, split: Split, *, tta: str = "off") -> Evaluation:
         """Scores a split of an image set with the same classes. Raises DataError for others."""
