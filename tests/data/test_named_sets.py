@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import os
 import pickle
 import pickletools
 import struct
@@ -283,6 +284,24 @@ def test_what_cannot_be_fetched_is_told_apart_soon_and_leaves_nothing(
     assert "--data digits" in str(caught.value)
     assert str(tmp_path / "cache" / "downloads" / "cifar10") in str(caught.value)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_half_a_file_is_removed_unless_somebody_is_still_writing_it(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site" / "file").write_bytes(b"right")
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "cache"))
+    path = download.downloads_folder(DATA["cifar10"]) / "file"
+    path.parent.mkdir(parents=True)
+    killed, going_on, another = (path.with_name(f".{n}") for n in ("file.a", "file.b", "other.a"))
+    for half in (killed, going_on, another):
+        half.write_bytes(b"ri")
+    for half in (killed, another):
+        os.utime(half, (time.time() - 100, time.time() - 100))
+    published = [("file", [f"{site}file"], md5(b"right"))]
+    monkeypatch.setattr(download, "_published", lambda row: published)
+    download.fetch(DATA["cifar10"], silent)
+    assert sorted(path.parent.iterdir()) == sorted([path, going_on, another])
 
 
 def test_a_file_put_there_by_hand_needs_no_network(

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import http.client
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from fallline.storage import atomic_writer, cache_folder
 
 CONNECT_SECONDS = 10  # to find the address and hear the first word
 SILENCE_SECONDS = 8  # without a byte
+ABANDONED_SECONDS = 60  # without a byte: whoever wrote such a file was killed
 PIECE = 256 * 2**10  # bytes
 T = TypeVar("T")
 
@@ -63,6 +66,7 @@ def _published(row: DataRow) -> list[tuple[str, list[str], str]]:
 def _one(row: DataRow, path: Path, urls: list[str], md5: str, progress: Progress) -> Path:
     if path.is_file() and _md5(path) == md5:
         return path
+    _remove_abandoned(path)
     tried = []
     for url in urls:
         try:
@@ -78,6 +82,14 @@ def _one(row: DataRow, path: Path, urls: list[str], md5: str, progress: Progress
         next="connect and try again, or fetch the file elsewhere and put it there, or use "
         "--data digits (built in) or --data FOLDER (your own images)",
     )
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Deletes what killed downloads left half-written; of one that goes on, bytes are newer."""
+    for half in path.parent.glob(f".{path.name}.*"):
+        with suppress(FileNotFoundError):  # another process has
+            if time.time() - half.stat().st_mtime > ABANDONED_SECONDS:
+                half.unlink()
 
 
 class _Failed(Exception):
