@@ -16,8 +16,8 @@ README = ROOT / "README.md"
 START, END = "<!-- tree -->\n", "<!-- /tree -->"
 FOLDED = "<details>\n<summary>Every file, a line each</summary>\n\n{}\n</details>\n\n"
 ORDER = (
-    "errors lock machine openmp registry storage values config records predictions space data "
-    "models optim track presets training compare sweep report contest cli"
+    "errors machine openmp command child registry storage values lock config records predictions "
+    "space data models optim track presets training compare sweep report contest cli"
 )
 
 

@@ -12,8 +12,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "fallline"
 LAYERS = [  # a module imports only from rows above its own, or from its own package
     {"errors"},
-    {"lock", "machine", "openmp", "registry", "storage", "values"},
-    {"config", "records", "predictions", "space"},
+    {"child", "command", "machine", "openmp", "registry", "storage", "values"},
+    {"config", "lock", "records", "predictions", "space"},
     {"data", "models", "optim", "track"},
     {"presets"},
     {"training", "compare"},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fallline.errors import RunError
+from fallline.storage import storage_error
 
 LOCK: Final = ".lock"
 """The file that whoever writes to the folder of a run, a sweep or a comparison holds."""
@@ -15,7 +16,10 @@ LOCK: Final = ".lock"
 
 @contextmanager
 def locked(path: Path, taken: RunError, *, wait: float = 0.0) -> Iterator[None]:
-    """Holds the lock file `path`; raises `taken` if another still does after `wait` seconds."""
+    """Holds the lock file `path`; raises `taken` if another still does after `wait` seconds.
+
+    Raises StorageError where there can be no such file.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=wait)
@@ -23,6 +27,8 @@ def locked(path: Path, taken: RunError, *, wait: float = 0.0) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise taken from None
+    except OSError as error:
+        raise storage_error(path, error) from error
     try:
         yield
     finally:

@@ -64,6 +64,16 @@ class Predictions:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 arrays = [kept[name] for name in ("rows", "labels", "predicted", "losses")]
+                _check(*arrays)
                 return cls(str(kept["split"]), *arrays)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RunError(f"cannot read {path}", seen=str(error)) from error
+
+
+def _check(*arrays: np.ndarray) -> None:
+    """Raises ValueError unless there are as many of each, and classes are classes."""
+    *numbers, losses = arrays
+    shapes = {array.shape for array in arrays}
+    whole = all(n.dtype.kind in "iu" and n.min(initial=0) >= 0 for n in numbers)
+    if len(shapes) > 1 or losses.ndim != 1 or not whole or losses.dtype.kind != "f":
+        raise ValueError("it does not hold a label, an answer and a loss for each image")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from fallline.errors import RunError, Status
 from fallline.storage import write_atomically
@@ -82,10 +82,15 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str) -> Outcome:
-        """Reads outcome.json; fields of later versions are passed over."""
+        """Reads outcome.json; fields of later versions are passed over. Raises TypeError."""
         known = {f.name for f in fields(cls)}
         values = {k: v for k, v in json.loads(text).items() if k in known}
-        return cls(**values | {"notes": tuple(values.get("notes", ()))})
+        if values.get("status") not in get_args(Status):
+            raise TypeError(f"there is no status {values.get('status')!r}")
+        for name in known - {"status", "reason", "notes"}:
+            if not isinstance(values.get(name, 0), int | float | None):
+                raise TypeError(f"{name} is no number: {values[name]!r}")
+        return cls(**values | {"notes": tuple(map(str, values.get("notes", ())))})
 
 
 def finite(value: Any) -> Any:
@@ -214,7 +219,7 @@ class RunFolder:
         text = json.dumps(_read_object(self.outcome))
         try:
             return Outcome.from_json(text)
-        except TypeError as error:  # a field is missing
+        except TypeError as error:  # a field is missing, or another type
             raise _unreadable(self.outcome, str(error)) from error
 
     def read_config(self) -> dict[str, Any]:
@@ -246,7 +251,7 @@ class RunFolder:
             for number, line in enumerate([*lines, last] if last else lines, 1):
                 try:
                     yield json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     if line is last and (lines or line.startswith(b"{")):
                         return
                     raise _unreadable(self.metrics, f"line {number}: {error}") from error
@@ -265,7 +270,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text())
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(path, f"no JSON: {error}") from error
     if not isinstance(value, dict):
         raise _unreadable(path, "no JSON object")

@@ -142,6 +142,19 @@ def test_without_data_and_network_digits_are_taken_and_the_run_says_so(
     assert "these are digits" in environment["data"]["notes"][-1]
 
 
+def test_settings_for_larger_images_are_not_put_upon_digits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    for proxy in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:1")
+    assert run(monkeypatch, "train", "best", "--out", str(tmp_path / "runs"), "--name", "r") == 2
+    errors = capsys.readouterr().err
+    assert "cifar10 is not on this machine" in errors
+    assert "trains on digits instead" not in errors
+    assert not (tmp_path / "runs" / "r").exists()
+
+
 def test_from_training_to_using_what_was_trained(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -69,6 +69,19 @@ def test_the_answer_is_one_sentence_with_its_uncertainty(found: Comparison) -> N
     ), found.answer
 
 
+@pytest.mark.parametrize("file", ["outcome.json", "metrics.jsonl", "trial.json"])
+def test_a_folder_that_cannot_be_read_is_still_to_come_and_says_why(
+    tmp_path: Path, file: str
+) -> None:
+    folder = plant(tmp_path / "planted", plan(), ordered)
+    (folder / "repeat-mlp-adam-02-seed2" / file).write_bytes(b"{[\xff\n{}\n")
+    found = comparison_of(folder)
+    assert not found.complete
+    (broken,) = (t for s in found.workloads[0].standings for t in s.repeats if not t.has_ended)
+    assert broken.seed == 2
+    assert ("may be deleted" in broken.reason) == (file != "trial.json")
+
+
 def test_what_cannot_be_told_apart_has_no_winner(tmp_path: Path) -> None:
     found = comparison_of(plant(tmp_path / "planted", plan(), tied))
     verdict = found.workloads[0].verdict

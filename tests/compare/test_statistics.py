@@ -53,6 +53,16 @@ def test_a_pair_is_tested_on_the_seeds_that_both_have() -> None:
     assert pair.gap.mean == pytest.approx((SCORES[0, both] - SCORES[1, both]).mean())
 
 
+def test_who_is_ahead_by_another_seed_alone_is_not_told_from_who_beats_it_seed_by_seed() -> None:
+    """As while a comparison runs: the first has a lucky seed more."""
+    scores = np.array([[0.700, 0.701, 0.80], [0.710, 0.7111, np.nan], [0.5, 0.5001, np.nan]])
+    first, second, third = differences(("a", "b", "c"), scores)
+    assert first.gap.mean < 0
+    assert (first.p, first.adjusted_p, first.told) == (None, None, False)
+    assert third.p is not None
+    assert second.adjusted_p == pytest.approx(min(1, 2 * second.p if second.p else 1))
+
+
 def test_one_common_seed_tells_nothing() -> None:
     pairs = differences(("a", "b"), np.array([[0.9], [0.1]]))
     assert [(pair.p, pair.told, pair.seeds_needed) for pair in pairs] == [(None, False, None)]

@@ -152,6 +152,23 @@ def test_a_training_given_up_has_failed_and_the_comparison_ends(
     assert found.left() == 0
 
 
+def test_a_training_whose_folder_cannot_be_read_is_tried_and_given_up(tmp_path: Path) -> None:
+    wanted = plan(("sgd", "rmsprop"), configs=3, seeds=(1, 2))
+    folder = plant(tmp_path / "planted", wanted, done)
+    run = RunFolder(folder / "repeat-mlp-rmsprop-00-seed2")
+    for file in (run.outcome, run.metrics):
+        file.write_bytes(b"{[\xff")
+    found = ContestSearch(TaskMaker(wanted, Recipe("neutral", "digits", {}), folder))
+    task = found.ask()
+    assert task is not None
+    assert task.key == run.path.name
+    found.tell(task, Failed(task.key, "user", "cannot read it", ""))
+    outcome = run.read_outcome()
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == ("failed", "cannot read it")
+    assert comparison_of(folder).complete
+
+
 def test_a_training_that_failed_before_it_was_a_run_begins_anew(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:

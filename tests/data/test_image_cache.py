@@ -57,6 +57,7 @@ def test_the_second_load_decodes_nothing(pets: Path, own_cache: Path) -> None:
     one = load(str(pets), progress=first)
     two = load(str(pets), progress=second)
     assert first.calls[-1] == ("decode pets", 14, 14)
+    assert first.calls.count(("decode pets", 14, 14)) == 1  # which ends the line, once
     assert second.calls == []
     assert one.fingerprint == two.fingerprint
     assert one.notes == two.notes == ()

@@ -21,6 +21,7 @@ from fallline.errors import RunError
 from fallline.predictions import Predictions
 from fallline.records import Record
 from fallline.report import wording
+from fallline.report.answer import answer_of
 from fallline.report.configuration import ranking, varied_settings
 from fallline.report.document import Document
 from fallline.report.effects import effects_of
@@ -29,6 +30,7 @@ from fallline.report.files import document_at
 from fallline.report.importance import importances
 from fallline.report.methods import Methods
 from fallline.report.metric import Metric
+from fallline.report.ranking_figures import search_figure
 from fallline.report.run import Run
 from fallline.report.run import Trial as RunTrial
 from fallline.report.scale import Scale
@@ -36,7 +38,7 @@ from fallline.report.sources import Source, read_source
 from fallline.report.standing import standings
 from fallline.report.table import Grid
 from fallline.report.tables import csv_tables
-from fallline.report.tried import Tried
+from fallline.report.tried import Tried, of_configuration
 from fallline.sweep.results import Trial, ranked
 
 ACCURACY = Metric()
@@ -145,16 +147,41 @@ def test_a_broken_run_stays_in_the_table_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("file", "text"), [("trial.json", "[]"), ("environment.json", '{"data": null}')]
+    ("file", "text", "said"),
+    [
+        ("trial.json", "[]", "no mapping"),
+        ("environment.json", '{"data": null}', "no mapping"),
+        ("environment.json", '{"data": {"shape": [3, 8, 8]}}', "a part only"),
+        ("environment.json", '{"versions": "1.0"}', "versions is no dict"),
+        ("outcome.json", '{"status": "completed", "train_seconds": "long"}', "is no number"),
+        ("outcome.json", '{"status": "splendid"}', "no status 'splendid'"),
+        ("config.json", "[" * 100_000, "no JSON"),
+        ("metrics.jsonl", "[" * 100_000 + "\n{}\n", "line 1"),
+    ],
 )
 def test_a_file_of_another_shape_makes_its_run_unreadable(
-    digits_run: Path, tmp_path: Path, file: str, text: str
+    digits_run: Path, tmp_path: Path, file: str, text: str, said: str
 ) -> None:
     copy(digits_run, tmp_path / "whole")
     (copy(digits_run, tmp_path / "broken") / file).write_text(text)
     rows = {row.name: row for row in report(tmp_path).table.rows}
     assert (rows["whole"].state, rows["broken"].state) == ("completed", "unreadable")
-    assert "no mapping" in rows["broken"].reason
+    assert said in rows["broken"].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("fingerprint", ["a"]), ("shape", [3, 8]), ("val_images", "many"), ("classes", None)],
+)
+def test_what_is_told_of_images_is_what_runs_tell(
+    digits_run: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    file = copy(digits_run, tmp_path / "broken") / "environment.json"
+    rewrite(file, data={**json.loads(file.read_text())["data"], name: value})
+    copy(digits_run, tmp_path / "whole")
+    rows = {row.name: row for row in report(tmp_path).table.rows}
+    assert (rows["whole"].state, rows["broken"].state) == ("completed", "unreadable")
+    assert f"data.{name}" in rows["broken"].reason
 
 
 def test_a_run_cut_off_by_a_kill_is_unfinished(digits_run: Path, tmp_path: Path) -> None:
@@ -190,6 +217,11 @@ def test_a_run_without_readable_answers_has_no_winner_section(
     (run / "mistakes.png").write_bytes(b"no picture")
     winner = report(run).winners[""]
     assert {mistake.picture for mistake in winner.mistakes.shown} == {""}
+    answers = Predictions.read(run / "predictions.npz")
+    replace(answers, labels=answers.labels - 3).write(run / "predictions.npz")
+    assert "winner" not in [section.name for section in report(run).sections]
+    replace(answers, predicted=answers.predicted[1:]).write(run / "predictions.npz")
+    assert "winner" not in [section.name for section in report(run).sections]
     (run / "predictions.npz").write_bytes(b"PK")
     assert "winner" not in [section.name for section in report(run).sections]
 
@@ -338,6 +370,31 @@ def test_among_equals_with_five_seeds_hardly_any_is_called_behind() -> None:
 
     assert sum(any_behind(0.0) for _ in range(60)) <= 6
     assert any_behind(0.3)
+
+
+def test_a_configuration_that_diverged_has_no_value_for_its_settings() -> None:
+    runs = [*seeded(0, (0.9,)), *seeded(1, (0.8,))]
+    runs[0] = replace(runs[0], state="diverged")
+    values = {t.title: t.value for t in map(of_configuration, ranking(runs, ACCURACY))}
+    assert sorted(values.values(), key=str) == [0.8, None]
+
+
+def test_the_best_so_far_begins_with_the_first_that_completed() -> None:
+    scores = {0: 0.9, 1: 0.5, 2: 0.7, 3: 0.6}
+    runs = [run for number, score in scores.items() for run in seeded(number, (score,))]
+    runs = [replace(r, environment={"started": str(n)}) for n, r in enumerate(runs)]
+    runs[0] = replace(runs[0], state="interrupted")
+    figure = search_figure(ranking(runs, ACCURACY), ACCURACY, 300)
+    _, line = figure.views[""]["data"]
+    assert line["y"] == [None, 50.0, 70.0, 70.0]
+
+
+def test_one_that_is_ahead_on_the_seeds_in_common_is_said_to_be() -> None:
+    runs = [*seeded(0, (0.70, 0.701, 0.9)), *seeded(1, (0.71, 0.7112))]
+    runs = [replace(run, trial=None) for run in runs]
+    source = Source("runs", "r", (), tuple(runs), ACCURACY, {})
+    doubts = " ".join(answer_of(source, ranking(runs, ACCURACY)).doubts)
+    assert "On the seeds that both have, the next, lr 1, is 1.01 points ahead" in doubts
 
 
 def tried(count: int, effect: float) -> list[Tried]:

@@ -103,7 +103,8 @@ def test_exactly_those_are_stopped_that_the_rule_stops(
     race, expected = Race(Hyperband.upwards(2, 2), "maximize"), {}
     for number, curve in curves.items():
         for epoch, value in enumerate(curve, 1):
-            if verdict := race.report(number, value):
+            race.add(number, value)
+            if verdict := race.judge(number):
                 expected[f"trial-{number:04d}-seed0"] = (str(verdict), epoch)
                 break
     assert {key: reason for key, (reason, _) in expected.items()} == backend.pruned

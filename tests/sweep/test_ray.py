@@ -19,7 +19,7 @@ import pytest
 from ray_cluster import ENVIRONMENT, Cluster, free_port
 
 from fallline.records import RunFolder
-from fallline.sweep.backend import Ended, Event, Failed, Lost, Reported, Task
+from fallline.sweep.backend import Ended, Event, Failed, Lost, Reported, Share, Task
 from fallline.training.layers import Layer, preset_layer
 from fallline.training.resolve import resolve
 
@@ -52,7 +52,7 @@ def backend(cluster: Cluster) -> Iterator[Any]:
     from fallline.sweep.ray_place import RayCluster
 
     deadline = time.monotonic() + PATIENCE_SECONDS
-    tasks = RayCluster(cluster.address).open(Path(), 1, "auto")
+    tasks = RayCluster(cluster.address).open(Path(), Share())
     while tasks.slots < len(cluster.nodes):
         assert time.monotonic() < deadline, "the second node did not come"
         time.sleep(0.1)
@@ -182,7 +182,7 @@ def test_a_stop_saves_every_run_and_brings_its_checkpoint_home(
 ) -> None:
     from fallline.sweep.ray_place import RayCluster
 
-    stopped = RayCluster(cluster.address).open(tmp_path, 1, "auto")
+    stopped = RayCluster(cluster.address).open(tmp_path, Share())
     for key in "ab":
         stopped.submit(task(tmp_path, key, epochs=500))
     reported: set[str] = set()
@@ -291,7 +291,7 @@ def test_a_wrong_address_is_told_within_seconds_with_what_to_check(
         }
         began = time.monotonic()
         with pytest.raises((ConfigError, RunError)) as raised:
-            RayCluster(addresses[wrong]).open(tmp_path, 1, "cpu")
+            RayCluster(addresses[wrong]).open(tmp_path, Share(device="cpu"))
         assert time.monotonic() - began < 5
     words = {
         "nobody": "refused",

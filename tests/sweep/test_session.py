@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from fallline.lock import LOCK
 from fallline.machine import usable_cores
 from fallline.records import Record
 from fallline.sweep import slots
-from fallline.sweep.backend import Event, Reported, Task
+from fallline.sweep.backend import Event, Reported, Share, Task
 from fallline.sweep.dry_run import estimate, rehearse
 from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import read
 from fallline.sweep.folder import taken_back
 from fallline.sweep.local import Local
 from fallline.sweep.ray_place import RayCluster
+from fallline.sweep.session import share_of
 from fallline.sweep.slots import Slot, plan
 from fallline.sweep.tasks import TaskMaker
 from fallline.sweep.trial import carry_out
@@ -44,7 +46,7 @@ class Stage:
     backends: list[Scripted] = field(default_factory=list)
     takes_programs = True
 
-    def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+    def open(self, folder: Path, share: Share) -> Scripted:
         plot = lambda number, seed: Plot([0.1, 0.5 + number / 100], ended(epochs=self.epochs))  # noqa: E731
         self.backends.append(Scripted(plot, self.slots))
         return self.backends[-1]
@@ -58,7 +60,7 @@ class Here:
     _waiting: list[Task] = field(default_factory=list)
     takes_programs = True
 
-    def open(self, folder: Path, per_device: int, device: str) -> Here:
+    def open(self, folder: Path, share: Share) -> Here:
         return self
 
     def submit(self, task: Task) -> None:
@@ -279,7 +281,7 @@ def test_what_is_refused_leaves_no_folder(
     small: dict[str, Any], tmp_path: Path, refused: str
 ) -> None:
     class Nowhere(Stage):
-        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+        def open(self, folder: Path, share: Share) -> Scripted:
             raise RunError("nobody answers")
 
     wrong: dict[str, Any] = {
@@ -301,7 +303,7 @@ def test_a_sweep_whose_every_trial_fails_came_to_nothing(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(Stage):
-        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+        def open(self, folder: Path, share: Share) -> Scripted:
             return Scripted(lambda number, seed: Plot([], failed()))
 
     result = run({**small, "run_cap": 2}, tmp_path, on=Broken())
@@ -333,10 +335,19 @@ def test_test_stays_untouched_unless_the_user_says_otherwise(
     assert all(t.config["data"]["test_at_end"] for t in stage.backends[1].submitted)
 
 
+def test_no_tracker_hears_of_a_probe(small: dict[str, Any]) -> None:
+    stage = Stage()
+    settings = Layer("settings", {"track.wandb": "online"})
+    with suppress(RunError, AssertionError):  # nothing is trained on a stage
+        estimate(read(small, layers=[FOR_TRIALS, settings]), stage)
+    (task,) = stage.backends[0].submitted
+    assert (task.config["track"]["wandb"], task.config["track"]["tensorboard"]) == ("off", False)
+
+
 @pytest.mark.parametrize("end", [lost(), failed(), ended("diverged")])
 def test_a_probe_that_comes_to_nothing_is_told(small: dict[str, Any], end: End) -> None:
     class Place(Stage):
-        def open(self, folder: Path, per_device: int, device: str) -> Scripted:
+        def open(self, folder: Path, share: Share) -> Scripted:
             return Scripted(lambda number, seed: Plot([], end))
 
     with pytest.raises(RunError, match="first configuration fails"):
@@ -359,19 +370,30 @@ def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
     with pytest.raises(ConfigError, match="no trainings at a time"):
         Local(workers=0)
     assert [slot.threads for slot in plan(usable_cores())] == [1] * usable_cores()
-    assert len(plan("auto", device="cpu")) <= usable_cores()
+    assert len(plan("auto", Share(device="cpu"))) <= usable_cores()
     (alone,) = plan(1)
     assert alone.threads == usable_cores()
     assert alone.environment == {"OMP_NUM_THREADS": str(usable_cores())}
+
+
+def test_trainings_that_ask_for_threads_are_as_many_as_there_are_cores_for(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "usable_cores", lambda: 8)
+    monkeypatch.setattr(slots, "free_memory", lambda: 2.0**40)
+    counts = {n: len(plan("auto", Share(device="cpu", threads=n))) for n in (0, 1, 3, 8, 64)}
+    assert counts == {0: 8, 1: 8, 3: 2, 8: 1, 64: 1}
+    settings = Layer("settings", {"train.device": "cpu", "train.threads": 4})
+    assert share_of(read(small, layers=[settings])) == Share(device="cpu", threads=4)
 
 
 def test_trainings_take_turns_on_the_one_gpu_of_an_apple(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     monkeypatch.setattr(slots, "_gpus", list)
-    assert [len(plan("auto", device=device)) for device in ("auto", "mps")] == [1, 1]
-    assert len(plan("auto", 3)) == 3
-    assert len(plan("auto", device="cpu")) == len(plan(usable_cores()))
+    assert [len(plan("auto", Share(device=device))) for device in ("auto", "mps")] == [1, 1]
+    assert len(plan("auto", Share(3))) == 3
+    assert len(plan("auto", Share(device="cpu"))) == len(plan(usable_cores()))
 
 
 def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(
@@ -381,7 +403,7 @@ def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(
     settings = Layer("settings", {"train.device": "cuda:1"})
     file = read(small, layers=[settings])
     task = TaskMaker(file, "sweep", tmp_path)(0, file.point(0), 0)
-    (slot,) = plan("auto", device="cuda:1")
+    (slot,) = plan("auto", Share(device="cuda:1"))
     assert slot.environment["CUDA_VISIBLE_DEVICES"] == "1"
     assert slot.fit(task).config["train"]["device"] == "cuda"
     assert Slot(1).fit(task).config["train"]["device"] == "cuda:1"

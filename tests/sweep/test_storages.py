@@ -33,6 +33,7 @@ with open_store(sys.argv[1] or None, Path(sys.argv[2]), "sweep"):
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """A real server of the test's own, in a folder that its user may enter where we are root."""
+    pytest.importorskip("pgserver", reason="there is no wheel of pgserver for this Python")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own imports
         from pgserver.postgres_server import get_server

@@ -24,6 +24,8 @@ early_terminate: {{type: hyperband, min_iter: 1}}
 parameters:
   epochs: {{values: [2, {EPOCHS_UNTIL_STOPPED}]}}
   learning_rate: {{values: [0.01, 0.001]}}
+  optimizer: {{values: [sgd]}}
+  model: {{value: mlp}}
 fallline:
   data: digits
   base: base.yaml

@@ -61,7 +61,8 @@ class SweepStub(Stub):
         name = f"sweep{len(self.sweeps)}"
         self.sweeps[name] = told["config"]
         config = YAML(typ="safe", pure=True).load(told["config"])
-        values = {k: p["values"] for k, p in config["parameters"].items()}
+        stated = config["parameters"].items()
+        values = {k: p["values"] if "values" in p else [p["value"]] for k, p in stated}
         self._points = [
             dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())
         ]

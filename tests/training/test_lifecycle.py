@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fallline import Pruned, resume, train
-from fallline.errors import ConfigError, DataError, RunError
+from fallline.errors import ConfigError, DataError, RunError, StorageError
 from fallline.models import tiles
 from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
@@ -259,6 +259,23 @@ def test_a_folder_that_never_became_a_run_is_taken_over(
         (tmp_path / "killed" / name).touch()
     run = train(data="synthetic", settings=tiny, out=tmp_path, name="killed", show="quiet")
     assert run.outcome.status == "completed"
+
+
+def test_a_folder_of_something_else_is_not_taken_over(
+    tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    (tmp_path / "sweep").mkdir()
+    for name in (".lock", "sweep.json"):
+        (tmp_path / "sweep" / name).touch()
+    with pytest.raises(RunError, match="holds no run"):
+        train(data="synthetic", settings=tiny, out=tmp_path, name="sweep", show="quiet")
+    assert {path.name for path in (tmp_path / "sweep").iterdir()} == {".lock", "sweep.json"}
+
+
+def test_a_lock_that_cannot_be_had_says_where(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    (tmp_path / "r" / ".lock").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"\.lock"):
+        train(data="synthetic", settings=tiny, out=tmp_path, name="r", show="quiet")
 
 
 def test_a_run_is_begun_gone_on_with_or_told_again(

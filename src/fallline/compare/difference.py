@@ -18,6 +18,7 @@ from fallline.compare.estimate import CONFIDENCE, Array, Estimate, estimate, rou
 from fallline.compare.power import detectable, seeds_to_tell
 
 LEVEL: Final = 1 - CONFIDENCE
+ROUNDING: Final = 1e-12  # of sums of equal scores
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Difference:
     Attributes:
         better, worse: the optimizers, by their means.
         gap: mean of the paired differences with its own 95 % interval.
-        p: of Student's paired test, two-sided, for this pair alone.
+        p: of Student's paired test, two-sided, for this pair alone; None where the worse is ahead
+            on the seeds in common, as it may be while some are still to come.
         adjusted_p: after Holm over all pairs; for a pair of the leader, the largest of its p
             values against any rival where that is smaller.
         told: whether the two can be told apart: adjusted_p below 5 %.
@@ -58,7 +60,7 @@ def differences(
         scores: (optimizers, seeds), in that order; nan where there is none.
         resolution: the smallest step between two scores.
     """
-    p = p_values(scores, resolution=resolution)
+    p = _in_order(p_values(scores, resolution=resolution), scores)
     adjusted = adjust(p)
     return tuple(
         _difference(
@@ -67,6 +69,14 @@ def differences(
         for i in range(len(names))
         for j in range(i + 1, len(names))
     )
+
+
+def _in_order(p: Array, scores: Array) -> Array:
+    """Without those (nan) of pairs whose paired gap contradicts their order."""
+    gaps = np.nan_to_num(scores[:, None, :] - scores[None, :, :]).sum(axis=-1)
+    upper = np.triu(np.ones_like(p, dtype=bool), 1)
+    kept: Array = np.where(upper & (gaps < -ROUNDING), np.nan, p)
+    return kept
 
 
 def p_values(scores: Array, *, resolution: float = 0.0) -> Array:
@@ -129,8 +139,8 @@ def _difference(
     return Difference(
         *pair,
         gap=gap,
-        p=float(p[0]),
-        adjusted_p=float(p[1]),
+        p=None if np.isnan(p[0]) else float(p[0]),
+        adjusted_p=None if np.isnan(p[1]) else float(p[1]),
         told=bool(p[1] < LEVEL),
         seeds_needed=seeds_to_tell(gap.mean, spread),
         detectable=detectable(spread, len(apart)),

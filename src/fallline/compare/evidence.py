@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -115,7 +116,11 @@ def training_of(
     parameters = contestant.configurations[trial]
     if folder is None or not folder.config.is_file():
         return Training(trial, seed, parameters, reason="it was not begun")
-    outcome = folder.read_outcome()
+    try:
+        outcome, curve = folder.read_outcome(), tuple(_curve(folder))
+    except (RunError, KeyError, TypeError) as error:
+        why = f"its folder cannot be read, and may be deleted: {error}".replace("\n", " ")
+        return Training(trial, seed, parameters, reason=why, folder=folder.path.name)
     if outcome is None:
         return Training(trial, seed, parameters, folder=folder.path.name)
     done = outcome.status == "completed"
@@ -132,7 +137,7 @@ def training_of(
         val=outcome.val_accuracy if done else None,
         val_loss=outcome.val_loss if done else None,
         test=outcome.test_accuracy if done else None,
-        curve=tuple(_curve(folder)),
+        curve=curve,
     )
 
 
@@ -152,8 +157,9 @@ def _loss(training: Training) -> float:
 
 def _found(path: Path, name: str) -> Iterator[tuple[Any, RunFolder]]:
     for file in sorted(path.glob("*/trial.json")):
-        folder = RunFolder(file.parent)
-        told = folder.read_trial()
+        folder, told = RunFolder(file.parent), {}
+        with suppress(RunError):  # whose it was is not known any more
+            told = folder.read_trial()
         if told.get("comparison") == name and folder.config.is_file():
             keys = ("workload", "optimizer", "phase", "trial", "seed")
             yield tuple(told.get(key) for key in keys), folder

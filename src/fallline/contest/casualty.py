@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
+from fallline.errors import RunError
 from fallline.records import Outcome, RunFolder
 from fallline.storage import write_atomically
 from fallline.sweep.backend import Failed, Lost, Task
@@ -17,7 +20,9 @@ def bury(task: Task, result: Failed | Lost) -> None:
     try begins anew there.
     """
     folder = RunFolder(task.out / task.key)
-    outcome = folder.read_outcome()
+    outcome = None
+    with suppress(RunError):  # one that cannot be read is none
+        outcome = folder.read_outcome()
     if outcome is not None and outcome.status != "interrupted":
         return
     reason = result.message if isinstance(result, Failed) else result.reason
@@ -29,7 +34,10 @@ def bury(task: Task, result: Failed | Lost) -> None:
 
 def _so_far(folder: RunFolder) -> Outcome:
     """What its measurements say that it used up."""
-    last = (folder.read_metrics() or [{}])[-1]
+    records: list[dict[str, Any]] = []
+    with suppress(RunError):
+        records = folder.read_metrics()
+    last = records[-1] if records else {}
     seconds = float(last.get("train_seconds", 0))
     return Outcome(
         "failed",

@@ -78,8 +78,7 @@ def _probed(plan: Plan, recipe: Recipe, workload: str, place: Place) -> Probe:
     def task(out: Path) -> Task:
         return TaskMaker(plan, recipe, out)(slate)
 
-    device = TaskMaker(plan, recipe, Path()).device(workload, first)
-    return probe(task, place, per_device=1, device=device)
+    return probe(task, place, TaskMaker(plan, recipe, Path()).share(workload, first))
 
 
 def seconds_of(found: Probe, budget: Budget, probed: Contestant, contestant: Contestant) -> float:

@@ -124,7 +124,7 @@ def prepare(wish: Wish, name: str | None, show: Show) -> tuple[Plan, Recipe]:
 def _run(
     search: ContestSearch, folder: Path, place: Place, show: Show
 ) -> tuple[Comparison, Ending]:
-    backend = place.open(folder, 1, search.device)
+    backend = place.open(folder, search.share)
     board: Board = BOARDS[settled(show)].build(Scene(search, folder, backend.slots))
     with closing(board):
         ending = Coordinator(search, backend, board).run()

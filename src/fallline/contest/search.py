@@ -12,7 +12,7 @@ from fallline.contest.casualty import bury
 from fallline.contest.pace import STEPS, Pace, pace_of
 from fallline.contest.tasks import Slate, TaskMaker
 from fallline.records import Record, RunFolder
-from fallline.sweep.backend import Ended, Task
+from fallline.sweep.backend import Ended, Share, Task
 from fallline.sweep.coordinator import Result
 
 Pair = tuple[str, Contestant]
@@ -50,10 +50,9 @@ class ContestSearch:
         return [(name, each) for name in self.plan.workloads for each in self.plan.contestants]
 
     @property
-    def device(self) -> str:
-        """What `train.device` says, which is the same for all."""
-        workload, contestant = self.pairs[0]
-        return self._tasks.device(workload, contestant)
+    def share(self) -> Share:
+        """What each training is to have of the place where it runs."""
+        return self._tasks.share(*self.pairs[0])
 
     def ask(self) -> Task | None:
         """The next training that has not ended and can begin."""

@@ -13,7 +13,7 @@ from fallline.contest import pace
 from fallline.contest.budget import length
 from fallline.contest.pace import Pace
 from fallline.contest.recipe import Recipe
-from fallline.sweep.backend import Task
+from fallline.sweep.backend import Share, Task
 from fallline.training.layers import Layer
 from fallline.training.resolve import resolve
 
@@ -78,9 +78,10 @@ class TaskMaker:
             },
         )
 
-    def device(self, workload: str, contestant: Contestant) -> str:
-        """The device of a training, as its settings say it."""
-        return resolve(self.recipe.layers(workload, contestant.optimizer)).config.train.device
+    def share(self, workload: str, contestant: Contestant) -> Share:
+        """What a training is to have, as its settings say it: the same for all."""
+        train = resolve(self.recipe.layers(workload, contestant.optimizer)).config.train
+        return Share(device=train.device, threads=train.threads)
 
     def _of_phase(self, slate: Slate, seen: Pace | None) -> dict[str, Any]:
         """Length, seed, and whether test is touched."""

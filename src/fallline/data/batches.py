@@ -126,7 +126,7 @@ class Batches:
         part = self._part(step)
         places = draws.order[part]
         inputs = self._inputs(places, draws, part)
-        targets = self._labels[places.to(self._labels.device, non_blocking=True)]
+        targets = self._labels[sent(places, self._labels.device)]
         if draws.mixes is not None:
             mix = draws.mixes[step]
             inputs, targets = mix_images(inputs, mix), mix_targets(targets, mix, self.classes)
@@ -167,7 +167,7 @@ class Pixels:
 
     def rows_at(self, places: torch.Tensor) -> torch.Tensor:
         """Where the images of those places lie in `images`, int64 (B,)."""
-        return self.rows[places.to(self.rows.device, non_blocking=True)]
+        return self.rows[sent(places, self.rows.device)]
 
     def read_ahead(self) -> ReadAhead:
         """For one pass over the images: asks for those that do not lie in memory."""
@@ -178,7 +178,15 @@ class Pixels:
         pixels = self.images.index_select(0, self.rows_at(places))
         if pixels.device.type == "cpu" and self.device.type == "cuda":
             pixels = pixels.pin_memory()
-        return pixels.to(self.device, non_blocking=True)
+        return sent(pixels, self.device)
+
+
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on a device. The host waits for the copy unless it goes to CUDA.
+
+    MPS may read a source that was freed and filled anew meanwhile (pytorch issue 189690).
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def _shared(images: np.ndarray) -> torch.Tensor:

@@ -112,10 +112,12 @@ def _read(
         read = _Pass(plan or fixed(wish))
         try:
             for _ in _decode(chain(held, chunks), read, pixels):
-                progress(f"decode {name}", source.done, source.total)
+                handed_out = min(source.done, source.total - 1)  # the last ones are on their way
+                progress(f"decode {name}", handed_out, source.total)
         except Refuted as refuted:
             plan = refuted.better
         else:
+            progress(f"decode {name}", source.total, source.total)
             return read
 
 

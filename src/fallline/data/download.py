@@ -114,6 +114,8 @@ def download(url: str, path: Path, md5: str, progress: Progress) -> None:
             digest.update(piece)
             done += len(piece)
             progress(f"download {path.name}", done, total)
+        if not total:  # which was not told
+            progress(f"download {path.name}", done, done)
         if digest.hexdigest() != md5:
             raise _Failed(f"gave {done:,} bytes with another checksum")
 

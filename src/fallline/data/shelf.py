@@ -127,8 +127,10 @@ def _alone(path: Path, name: str, progress: Progress) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            progress(f"wait for another process that prepares {name}", 0, 0)
+            waiting = f"wait for another process that prepares {name}"
+            progress(waiting, 0, 0)
             lock.acquire()
+            progress(waiting, 1, 1)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise storage_error(path, error) from error

@@ -9,7 +9,6 @@ many bytes follow it.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from typing import IO, Any
 
 import numpy as np
 
-import fallline
+from fallline import child
 from fallline.data.decode import Chunk, File, Plan, Refuted, decode
 from fallline.errors import DataError
 from fallline.machine import usable_cores
@@ -105,14 +104,11 @@ class _Pool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    here = str(Path(fallline.__file__).parents[1])
-    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", "from fallline.data.workers import serve; serve()"],
+            child.command("from fallline.data.workers import serve; serve()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path},
         )
     except OSError as error:
         raise DataError(

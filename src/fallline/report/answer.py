@@ -168,6 +168,11 @@ def _next_best(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
             f"({_ends(metric, ahead)} for this pair alone), and among so many configurations "
             "chance alone gives such a gap."
         )
+    elif ahead.high < 0:
+        told.append(
+            f"On the seeds that both have, the next, {name}, is {by} ahead "
+            f"({_ends(metric, ahead)}): give both the same seeds."
+        )
     else:
         told.append(
             f"It cannot be told apart from the next, {name}: the difference is {by} "

@@ -57,16 +57,15 @@ class Painter:
         shown = [s for s in self.workload.standings if s.score]
         traces: list[Plain] = []
         for standing in shown:
-            values = [self.workload.scoring.worth(training) for training in standing.repeats]
-            drawn = [self.metric.drawn(value) for value in values if value == value]
-            seeds = [f"seed {training.seed}: {training.status}" for training in standing.repeats]
+            ended = [training for training in standing.repeats if training.has_ended]
+            drawn = [self.metric.drawn(self.workload.scoring.worth(each)) for each in ended]
             traces.append(
                 {
                     "type": "scatter",
                     "mode": "markers",
                     "x": drawn,
                     "y": [label(standing.optimizer)] * len(drawn),
-                    "text": seeds[: len(drawn)],
+                    "text": [f"seed {each.seed}: {each.status}" for each in ended],
                     "marker": {"size": 7, "color": f"{self.colour(standing)}/0.5"},
                     "hovertemplate": f"{number_format(self.metric, 'x')}<extra>%{{text}}</extra>",
                 }

@@ -91,7 +91,7 @@ def _pair(difference: Difference, metric: Metric) -> tuple[Cell, ...]:
     return (
         word(difference.better),
         word(difference.worse),
-        number(gap.mean, wording.gap(metric, gap.mean)),
+        number(gap.mean, wording.signed_gap(metric, gap.mean)),
         Cell(ends, gap.half),
         _p(difference.adjusted_p),
         word("yes" if difference.told else "no"),

@@ -31,7 +31,9 @@ def ranking_grid(standings: Sequence[Standing], metric: Metric) -> Grid:
             word(configuration.title, remark),
             measured(metric, configuration.value),
             number(configuration.seeds),
-            number(behind.value, _behind(metric, behind.value)) if behind else number(None),
+            number(behind.value, wording.signed_gap(metric, behind.value))
+            if behind
+            else number(None),
             word(standing.verdict),
         ]
         row += [measured(TEST, configuration.test)] * has_test
@@ -44,11 +46,6 @@ def ranking_grid(standings: Sequence[Standing], metric: Metric) -> Grid:
     notes = notes if raced([s.configuration for s in standings]) else []
     notes += [f"{rest:,} more are among the runs below."] if rest else []
     return Grid("ranking", "", columns(*titles), tuple(rows), " ".join(notes))
-
-
-def _behind(metric: Metric, value: float) -> str:
-    """One that ran fewer seeds may have the better mean."""
-    return ("−" if value < 0 else "") + wording.gap(metric, value)
 
 
 def sensitivity_grid(effects: Effects) -> Grid:

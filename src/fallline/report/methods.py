@@ -81,7 +81,7 @@ def _hardware(run: Run) -> str:
     around = run.environment
     if not around:
         return ""
-    flags = f", {', '.join(around['cpu_flags'])}" if around.get("cpu_flags") else ""
+    flags = "".join(f", {flag}" for flag in around.get("cpu_flags", ()))
     return (
         f"{around.get('device_name')}: CPU threads {around.get('threads')}, "
         f"{around.get('precision')}{flags}; {around.get('platform')}"

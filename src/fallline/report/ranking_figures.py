@@ -64,10 +64,11 @@ def search_figure(ranked: Sequence[Configuration], metric: Metric, height: int) 
         if (value := metric.of(run)) is not None
     ]
     measured.sort(key=lambda entry: (entry[0], entry[1]))
-    best: list[float] = []
+    best: list[float | None] = []
     for _, _, value, state in measured:
-        is_better = state == "completed" and (not best or metric.better(value, best[-1]))
-        best.append(value if is_better or not best else best[-1])
+        before = best[-1] if best else None
+        is_better = before is None or metric.better(value, before)
+        best.append(value if state == "completed" and is_better else before)
     order = list(range(1, len(measured) + 1))
     runs: Plain = {
         "type": "scatter",

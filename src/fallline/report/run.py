@@ -8,13 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fallline.errors import RunError, Status
 from fallline.records import Outcome, Record, RunFolder
 from fallline.track.settings import flat, group_name
 
 State = Status | Literal["unfinished", "unreadable"]
+IMAGES: Final[Mapping[str, type]] = {
+    "name": str,
+    "fingerprint": str,
+    "classes": list,
+    "shape": list,
+    "train_images": int,
+    "val_images": int,
+    "test_images": int,
+}
+"""What environment.json says of the images, all of it or nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ def read_run(path: Path) -> Run:
     folder = RunFolder(path)
     try:
         return _read(folder)
-    except (RunError, OSError, ValueError, KeyError, TypeError) as error:
+    except (RunError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}".replace("\n", " ")
         return Run(path, "unreadable", reason, {}, {}, None, (), None)
 
@@ -129,8 +139,7 @@ def batch_records(run: Run) -> list[Record]:
 def _read(folder: RunFolder) -> Run:
     outcome = folder.read_outcome()
     environment = folder.read_environment() if folder.environment.is_file() else {}
-    if not isinstance(environment.get("data", {}), Mapping):
-        raise ValueError(f"{folder.environment.name}: data is no mapping")
+    _check(folder.environment.name, environment)
     program = folder.read_program()["command"] if folder.program.is_file() else ()
     return Run(
         path=folder.path,
@@ -143,6 +152,23 @@ def _read(folder: RunFolder) -> Run:
         trial=_trial(folder),
         program=tuple(map(str, program)),
     )
+
+
+def _check(name: str, environment: Mapping[str, Any]) -> None:
+    """Raises ValueError where what a page reads there is of another type than runs write."""
+    data = environment.get("data", {})
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{name}: data is no mapping")
+    if data.keys() & IMAGES.keys() and not IMAGES.keys() <= data.keys():
+        raise ValueError(f"{name}: of data there is a part only")
+    for key, kind in IMAGES.items():
+        if key in data and not isinstance(data[key], kind):
+            raise ValueError(f"{name}: data.{key} is no {kind.__name__}")
+    if "shape" in data and len(data["shape"]) != 3:
+        raise ValueError(f"{name}: data.shape is not that of an image")
+    for key, kind in (("versions", dict), ("cpu_flags", list)):
+        if not isinstance(environment.get(key, kind()), kind):
+            raise ValueError(f"{name}: {key} is no {kind.__name__}")
 
 
 def _epochs(folder: RunFolder) -> tuple[Record, ...]:

@@ -23,7 +23,7 @@ class Tried:
         title: what a reader knows it by.
         optimizer: its name.
         settings: what was varied, by dotted key; None where it has no such setting.
-        value: of the metric, None where it has none.
+        value: of the metric; None where it has none, or diverged after it.
         sound: every run of it completed.
         folders: of its runs.
     """
@@ -39,6 +39,8 @@ class Tried:
 def of_configuration(configuration: Configuration) -> Tried:
     """A configuration of a sweep, or of runs."""
     runs, value = configuration.runs, configuration.value
+    if any(run.state == "diverged" for run in runs):
+        value = None  # its last finite one says nothing for its settings
     return Tried(
         configuration.described,
         str(runs[0].settings.get(OPTIMIZER, "")),

@@ -55,6 +55,11 @@ def gap(metric: Metric, number: float, digits: int = 2) -> str:
     return f"{abs(number):.3g}"
 
 
+def signed_gap(metric: Metric, number: float, digits: int = 2) -> str:
+    """A difference that may be the other way round: one that ran fewer seeds may be ahead."""
+    return ("−" if number < 0 else "") + gap(metric, number, digits)
+
+
 def duration(seconds: float) -> str:
     """A time: 12.3 s, 4 min 05 s, 2 h 03 min."""
     if seconds < 120:

@@ -125,6 +125,21 @@ class Backend(Protocol):
         """Ends everything within seconds; with `save`, trainings write a checkpoint first."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """What each training is to have of a place.
+
+    Attributes:
+        per_device: trainings that share an accelerator.
+        device: the config's `train.device`.
+        threads: the config's `train.threads`; 0: what is left over for each.
+    """
+
+    per_device: int = 1
+    device: str = "auto"
+    threads: int = 0
+
+
 class Place(Protocol):
     """Where trainings run, before anything is started there: this machine, a cluster."""
 
@@ -132,11 +147,5 @@ class Place(Protocol):
     def takes_programs(self) -> bool:
         """Whether it runs somebody's own scripts."""
 
-    def open(self, folder: Path, per_device: int, device: str) -> Backend:
-        """The backend for a sweep.
-
-        Args:
-            folder: the sweep's; logs may go there.
-            per_device: trainings that share an accelerator.
-            device: the config's `train.device`.
-        """
+    def open(self, folder: Path, share: Share) -> Backend:
+        """The backend for a sweep in `folder`, which may get logs."""

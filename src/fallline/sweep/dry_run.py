@@ -17,11 +17,10 @@ from fallline.sweep.definition import SweepFile
 from fallline.sweep.folder import Source, name_of
 from fallline.sweep.plan import ConfigurationRow, Plan, plan
 from fallline.sweep.probe import STEPS, probe
-from fallline.sweep.session import given, prepare
+from fallline.sweep.session import given, prepare, share_of
 from fallline.sweep.tasks import TaskMaker
 from fallline.track.terminal import Show, clean, say
 from fallline.track.wording import clock, counted
-from fallline.training.resolve import resolve
 
 A_CAP: Final = "give it a run_cap, or fallline: {budget: {time: 2h}}"
 LOOKED_AT: Final = 50  # configurations whose epochs the estimate averages
@@ -103,8 +102,7 @@ def estimate(file: SweepFile, place: Place) -> Estimate:
         train = {**made.config["train"], "max_steps": STEPS}
         return replace(made, config={**made.config, "train": train}, obeys=False)
 
-    device = resolve(file.layers).config.train.device
-    found = probe(task, place, per_device=file.extension.per_device or 1, device=device)
+    found = probe(task, place, share_of(file))
     of_an_epoch = found.seconds_of_a_step * found.steps_of_an_epoch + found.seconds_beside
     images = found.outcome.images_seen / found.outcome.epochs
     return Estimate(of_an_epoch * _mean_epochs(file, found.train, images), found.slots)

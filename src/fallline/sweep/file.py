@@ -59,6 +59,7 @@ def read(
     *,
     layers: Sequence[Layer] = (),
     seed: int | None = None,
+    below: tuple[Layer, ...] = (),
 ) -> SweepFile:
     """Reads a sweep file, or the same as a mapping. Raises ConfigError with every fault there is.
 
@@ -66,6 +67,8 @@ def read(
         source: the path of a YAML file, or its content.
         layers: settings over the file's base: the command line's --data and --set.
         seed: of the search, instead of the file's.
+        below: all that configurations are laid over, where that is settled: the `layers` of a
+            sweep that was read before.
     """
     document = _of_mapping(source) if isinstance(source, Mapping) else read_document(Path(source))
     values, found = document.values, Findings(notes=list(document.notes))
@@ -83,10 +86,10 @@ def read(
         parameters |= {path: _told(key, parameters[path], layers) for key, path in words.items()}
     space = {key: parameters[path].dimension for key, path in words.items()}
     _check_together(values, method, extension, pruner, space, found)
-    below: tuple[Layer, ...] = ()
     if not script:
-        below = layers_below(extension or Extension(), document.folder, layers, space, found)
-        _check_settings(space, below, method, extension or Extension(), found)
+        own_base = extension or Extension()
+        below = below or layers_below(own_base, document.folder, layers, space, found)
+        _check_settings(space, below, method, own_base, found)
     if found.faults or method is None or extension is None:
         raise ConfigError(list(dict.fromkeys(found.faults)))
     return SweepFile(

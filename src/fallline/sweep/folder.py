@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-import shlex
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from fallline.errors import FalllineError, RunError
+from fallline.command import command_line
+from fallline.errors import FalllineError, RunError, StorageError
 from fallline.lock import LOCK, locked
 from fallline.records import plain_name
 from fallline.storage import names_in, write_atomically
@@ -87,7 +86,8 @@ def taken_back(folder: Path) -> Iterator[None]:
     except FalllineError:
         kept = {"wandb.json", *(path.name for path in folder.glob("*/") if path.name != "logs")}
         if not was_there and folder.exists() and not kept & names_in(folder):
-            with suppress(RunError), locked(folder / LOCK, RunError("another is at work")):
+            another = RunError("another is at work")
+            with suppress(RunError, StorageError), locked(folder / LOCK, another):
                 shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -109,7 +109,7 @@ def describe(
         "data": images,
         "storage": storage,
         "home": home,
-        "command": shlex.join(sys.argv),
+        "command": command_line(),
     }
     path = folder / "sweep.json"
     if not path.exists():

@@ -92,13 +92,8 @@ class Race:
         self._histories: dict[Hashable, list[float]] = {}  # as if to be minimized
         self._at_band: dict[int, list[float]] = {}  # sorted values of all runs that came so far
 
-    def report(self, run: Hashable, value: float) -> Stop | None:
-        """Takes the run's next value (one that is not finite does not count) and judges it."""
-        self.add(run, value)
-        return self.judge(run)
-
     def add(self, run: Hashable, value: float) -> None:
-        """Takes the run's next value without judging it: of a finished run, or of a past one."""
+        """Takes the run's next value; one that is not finite does not count."""
         if not math.isfinite(value):
             return
         history = self._histories.setdefault(run, [])
@@ -120,11 +115,9 @@ class Race:
         runs = len(self._at_band[band])
         return Stop(band, self._sign * threshold, self._sign * value, runs, self.rule)
 
-    def forget(self, run: Hashable, keep: int = 0) -> None:
-        """Drops all but the run's first `keep` finite values: it will report the others again."""
-        history = self._histories.get(run, [])
-        for count in range(len(history), keep, -1):
-            value = history.pop()
+    def forget(self, run: Hashable) -> None:
+        """Drops the run's values: it begins anew."""
+        for count, value in enumerate(self._histories.pop(run, []), 1):
             if count in self._at_band:
                 values = self._at_band[count]
                 del values[bisect_left(values, value)]

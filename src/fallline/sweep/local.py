@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -16,10 +15,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Final, Literal
 
-import fallline
+from fallline import child
+from fallline.command import argv
 from fallline.errors import ConfigError
 from fallline.storage import storage_error
-from fallline.sweep.backend import Ended, Event, Failed, Lost, Task
+from fallline.sweep.backend import Ended, Event, Failed, Lost, Share, Task
 from fallline.sweep.slots import Slot, plan
 from fallline.sweep.worker import decode_event, encode_answer, encode_task
 
@@ -129,15 +129,13 @@ class LocalProcesses:
 
     def _start(self, place: int) -> _Worker:
         slot = self._places[place]
-        here = str(Path(fallline.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
         with _log(self._logs / f"worker-{place}.log") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, *sys.argv],
+                child.command(_SERVE, *argv()),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": path, **slot.environment},
+                env={**os.environ, **slot.environment},
                 start_new_session=True,  # Ctrl-C in a terminal is for the coordinator alone
             )
         assert process.stdout is not None
@@ -178,9 +176,9 @@ class Local:
                 "no trainings at a time", seen=self.workers, allowed="1, 2, ...", next=hint
             )
 
-    def open(self, folder: Path, per_device: int, device: str) -> LocalProcesses:
+    def open(self, folder: Path, share: Share) -> LocalProcesses:
         """Processes for a sweep in `folder`; none is started before there is a task for it."""
-        return LocalProcesses(plan(self.workers, per_device, device), folder / "logs")
+        return LocalProcesses(plan(self.workers, share), folder / "logs")
 
 
 def _listen(place: int, replies: IO[bytes], messages: SimpleQueue[tuple[int, bytes]]) -> None:

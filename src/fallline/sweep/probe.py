@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from fallline.errors import RunError
 from fallline.records import Outcome, RunFolder
-from fallline.sweep.backend import Backend, Ended, Failed, Lost, Place, Task
+from fallline.sweep.backend import Backend, Ended, Failed, Lost, Place, Share, Task
 
 STEPS: Final = 40
 
@@ -45,14 +45,14 @@ class Probe:
         return self.outcome.wall_seconds - self.outcome.train_seconds
 
 
-def probe(make: Callable[[Path], Task], place: Place, *, per_device: int, device: str) -> Probe:
+def probe(make: Callable[[Path], Task], place: Place, share: Share) -> Probe:
     """Carries out a task made for a folder, where all others are going to run.
 
-    Raises RunError where it fails before its last step.
+    No tracker hears of it. Raises RunError where it fails before its last step.
     """
     with tempfile.TemporaryDirectory(prefix="fallline-probe-") as folder:
-        task = make(Path(folder))
-        backend = place.open(Path(folder), per_device, device)
+        task = _untracked(make(Path(folder)))
+        backend = place.open(Path(folder), share)
         try:
             backend.submit(task)
             _wait(backend)
@@ -62,6 +62,11 @@ def probe(make: Callable[[Path], Task], place: Place, *, per_device: int, device
         outcome, train = run.read_outcome(), run.read_config()["train"]
     assert outcome is not None
     return Probe(outcome, train, backend.slots)
+
+
+def _untracked(task: Task) -> Task:
+    track = {**task.config["track"], "tensorboard": False, "wandb": "off"}
+    return replace(task, config={**task.config, "track": track})
 
 
 def _wait(backend: Backend) -> None:

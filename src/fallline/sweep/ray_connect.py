@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
-from threading import Timer
+from threading import Timer, current_thread, main_thread
 from typing import Any, Final
 
 from fallline.errors import ConfigError, MissingExtra, RunError
@@ -47,6 +47,7 @@ def connect(address: str | None) -> bool:
     if address is None:
         options |= {"address": "local", "include_dashboard": False, "num_cpus": usable_cores()}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_main = current_thread() is main_thread()  # no other may set handlers
     text = "Ray is starting" if address is None else _STILL.format(address=address)
     waiting = Timer(SECONDS_OF_SILENCE, tell, [text])
     waiting.start()
@@ -57,7 +58,8 @@ def connect(address: str | None) -> bool:
     finally:
         waiting.cancel()
         for number, handler in handlers.items():  # Ray puts its own in their place
-            signal.signal(number, handler)
+            if is_main and handler is not None:
+                signal.signal(number, handler)
     return True
 
 
@@ -209,6 +211,11 @@ def _token_in_words() -> str:
 def has_gpus() -> bool:
     """Whether any node has one."""
     return any(node["Resources"].get("GPU") for node in alive_nodes())
+
+
+def most_cores() -> int:
+    """The cores of the largest node."""
+    return max((int(node["Resources"].get("CPU", 0)) for node in alive_nodes()), default=0)
 
 
 def rooms(threads: int, per_device: int | None) -> int:

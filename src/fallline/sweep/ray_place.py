@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from fallline.machine import usable_cores
 
 if TYPE_CHECKING:
+    from fallline.sweep.backend import Share
     from fallline.sweep.ray import RayTasks
 
 QUIETLY: Final = {
@@ -36,8 +37,8 @@ class RayCluster:
     workers: int | Literal["auto"] = "auto"
     takes_programs = False  # no other machine has their files
 
-    def open(self, folder: Path, per_device: int, device: str) -> RayTasks:
-        """Joins the cluster; its GPUs are used where it has any and `device` allows it.
+    def open(self, folder: Path, share: Share) -> RayTasks:
+        """Joins the cluster; its GPUs are used where it has any and the device allows it.
 
         Raises RunError, within seconds, where there is none that takes us, ConfigError where its
         nodes differ, MissingExtra.
@@ -45,12 +46,13 @@ class RayCluster:
         for name, value in (QUIETLY | (IMPATIENTLY if self.address else ALONE)).items():
             os.environ.setdefault(name, value)  # Ray reads it when it is imported
         from fallline.sweep.ray import RayTasks
-        from fallline.sweep.ray_connect import check_nodes, connect, has_gpus
+        from fallline.sweep.ray_connect import check_nodes, connect, has_gpus, most_cores
 
         is_ours = connect(self.address)
         check_nodes()
-        shared = per_device if device.startswith(("auto", "cuda")) and has_gpus() else None
-        threads = 1
-        if self.address is None and self.workers != "auto":
+        wants_gpus = share.device.startswith(("auto", "cuda"))
+        shared = share.per_device if wants_gpus and has_gpus() else None
+        threads = max(1, min(share.threads, most_cores()))  # more would fit on no node
+        if not share.threads and self.address is None and self.workers != "auto":
             threads = max(1, usable_cores() // self.workers)
         return RayTasks(threads, self.workers, shared, closes_ray=is_ours)

@@ -13,7 +13,7 @@ from fallline.config import DataConfig
 from fallline.data import ImageSet, hold_out
 from fallline.errors import ConfigError
 from fallline.space import Constant
-from fallline.sweep.backend import Place
+from fallline.sweep.backend import Place, Share
 from fallline.sweep.boards import BOARDS, Board
 from fallline.sweep.control import Control, Controller, FileController
 from fallline.sweep.coordinator import Coordinator, Ending, News
@@ -167,6 +167,15 @@ def _read(source: Source, layers: list[Layer], seed: int | None) -> SweepFile:
     return read(source, layers=[FOR_TRIALS, *layers], seed=seed)
 
 
+def share_of(file: SweepFile) -> Share:
+    """What each training of a sweep is to have of the place where it runs."""
+    per_device = file.extension.per_device or 1
+    if file.script is not None:
+        return Share(per_device)
+    train = resolve(file.layers).config.train
+    return Share(per_device, train.device, train.threads)
+
+
 def _carry_out(
     file: SweepFile,
     study: Study,
@@ -178,8 +187,7 @@ def _carry_out(
 ) -> tuple[Result, Ending]:
     search = SweepSearch(file, study, control)
     meter = Meter(file.extension.budget, study.spent, study.keep_spent)
-    device = "auto" if file.script else resolve(file.layers).config.train.device
-    backend = place.open(folder, file.extension.per_device or 1, device)
+    backend = place.open(folder, share_of(file))
     scene = Scene(folder.name, folder, file, search, meter, backend.slots, again, search.trials)
     board: Board = BOARDS[settled(show)].build(scene)
 

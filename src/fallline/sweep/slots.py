@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from fallline import child
 from fallline.machine import free_memory, usable_cores
-from fallline.sweep.backend import Task
+from fallline.sweep.backend import Share, Task
 
 WORKER_BYTES: Final = 1.0 * 2**30  # torch and a small network, with room
 
@@ -36,22 +37,22 @@ class Slot:
         return fitted if self.device is None else fitted.with_own_gpu()
 
 
-def plan(workers: int | Literal["auto"], per_device: int = 1, device: str = "auto") -> list[Slot]:
+def plan(workers: int | Literal["auto"], share: Share = Share()) -> list[Slot]:  # noqa: B008
     """The slots of this machine.
 
     Args:
-        workers: trainings at a time; auto: `per_device` on each GPU, else one for each core that
-            has memory for it, with one thread, which is where most trainings an hour come from.
-        per_device: trainings that share a GPU.
-        device: the config's `train.device`.
+        workers: trainings at a time; auto: `per_device` on each GPU, else as many as there are
+            cores for, and memory, with one thread unless `threads` says more: that is where most
+            trainings an hour come from.
+        share: what each of them is to have.
     """
-    cores = usable_cores()
+    cores, device = usable_cores(), share.device
     gpus = _gpus() if device.startswith(("auto", "cuda")) else []
     if device.startswith("cuda:"):
         gpus = [gpu for i, gpu in enumerate(gpus) if i == int(device[5:])]
-    roomy = max(1, min(cores, int(free_memory() / WORKER_BYTES)))
+    roomy = max(1, min(cores // (share.threads or 1), int(free_memory() / WORKER_BYTES)))
     devices = len(gpus) or int(device in ("auto", "mps") and _is_apple())
-    count = (devices * per_device or roomy) if workers == "auto" else workers
+    count = (devices * share.per_device or roomy) if workers == "auto" else workers
     threads = max(1, cores // count)
     return [Slot(threads, gpus[i % len(gpus)] if gpus else None) for i in range(count)]
 
@@ -68,7 +69,7 @@ def _gpus() -> list[str]:
     """
     if not (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()):
         return []
-    asked = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
+    asked = child.command("import torch; print(torch.cuda.device_count())")
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     count = int(done.stdout or 0) if done.returncode == 0 else 0
     shown = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]

@@ -18,6 +18,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
+from fallline.command import without_password
 from fallline.errors import ConfigError, MissingExtra, RunError
 from fallline.lock import LOCK, locked
 from fallline.storage import make_folder
@@ -163,13 +164,6 @@ def address(where: str | None) -> str | None:
 
 def _journal_path(where: str) -> Path:
     return Path(where.removeprefix("journal:")).expanduser().absolute()
-
-
-def without_password(url: str) -> str:
-    """A database's address as it may be shown; the password comes from PGPASSWORD then."""
-    scheme, _, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}{at}{host}"
 
 
 def _at_work(what: str) -> RunError:

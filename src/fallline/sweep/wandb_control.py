@@ -174,7 +174,7 @@ def _track_of(file: SweepFile) -> TrackConfig:
 
 def _check_same(file: SweepFile, config: Mapping[str, Any], path: SweepPath) -> None:
     """Raises ConfigError unless the sweep that is joined means what the file means."""
-    there = read(config, layers=file.layers)
+    there = read(config, below=file.layers)
     parts = ("method", "metric", "space", "early_terminate")
     faults = [
         Fault(

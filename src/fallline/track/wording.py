@@ -66,7 +66,8 @@ def summary(start: RunStart, outcome: Outcome) -> list[str]:
         f"{outcome.status}: {clean(outcome.reason)}",
         f"accuracy   {accuracies(start, outcome)}",
         f"time       {_duration(outcome.train_seconds)} of training, "
-        f"{_duration(outcome.wall_seconds)} in all, {_epochs(outcome.epochs)}, "
+        f"{_duration(outcome.wall_seconds)} with evaluating and saving, "
+        f"{_epochs(outcome.epochs)}, "
         f"{counted(outcome.steps, 'step')}",
         f"folder     {start.folder.path}",
     ]
@@ -123,7 +124,8 @@ def what_next(start: RunStart, outcome: Outcome) -> list[str]:
         return [f"fallline resume {run}", *commands]
     if outcome.status == "diverged":
         return ["the same again with a lower rate: --set lr=...", *commands]
-    used = [f"fallline report {run} --open", f"fallline predict {run} IMAGE..."]
+    kept = start.config.get("train", {}).get("keep_weights", True)
+    used = [f"fallline report {run} --open"] + [f"fallline predict {run} IMAGE..."] * kept
     return [*used, *commands]
 
 

@@ -63,7 +63,7 @@ def load_latest(folder: Path) -> Loaded:
     config = shlex.quote(str(folder.parent / "config.json"))
     raise CheckpointError(
         f"no checkpoint to load in {folder}",
-        seen="; ".join(damaged) or "none was written yet",
+        seen="; ".join(damaged) or "none was written yet, or kept (train.keep_weights)",
         allowed="a checkpoint that is whole, with the checksum in its name",
         next=f"train it anew: fallline train --config {config}",
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from fallline.errors import RunError
 from fallline.lock import LOCK, locked
 from fallline.records import RunFolder
+from fallline.storage import names_in
 
 
 @contextmanager
@@ -34,8 +35,9 @@ def claimed(folder: RunFolder, *, wait: float = 0.0) -> Iterator[None]:
 def _make(folder: RunFolder) -> None:
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        ours = folder.config.exists() or (folder.path / LOCK).exists()
-        if not ours and any(folder.path.iterdir()):
+        begun = {folder.environment.name, folder.trial.name}  # by a run that was killed then
+        ours = (folder.path / LOCK).exists() and names_in(folder.path) <= begun
+        if not (folder.config.exists() or ours) and any(folder.path.iterdir()):
             raise RunError(
                 "the folder exists already and holds no run",
                 seen=str(folder.path),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
@@ -13,6 +11,7 @@ from typing import Any
 
 import torch
 
+from fallline.command import command_line
 from fallline.machine import cpu_flags
 from fallline.models import tiles
 from fallline.models.kernels import kernels
@@ -58,7 +57,7 @@ def _sitting(job: Job) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cpu_flags": [flag for flag in _FLAGS if flag in flags],
         "kernels": kernels() is not None if suits_kernels(job) else None,
-        "command": shlex.join(sys.argv),
+        "command": command_line(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 

@@ -27,11 +27,14 @@ def load_or_fall_back(resolved: Resolved, progress: Progress) -> tuple[Resolved,
     except DataUnavailable as error:
         if "data.name" in resolved.origins:
             raise
+        data = resolved.config.data.model_copy(update={"name": FALLBACK})
+        images = load_images(data, progress)
+        reach = max(data.augment.shift or 0, data.augment.cutout)
+        if reach >= min(images.shape[1:]):  # settings for larger images: for others than these
+            raise
         name = resolved.config.data.name
         tell(f"NOTE: {name} cannot be had here; this run trains on {FALLBACK} instead.\n{error}")
-    data = resolved.config.data.model_copy(update={"name": FALLBACK})
     config = resolved.config.model_copy(update={"data": data})
     origins = {**resolved.origins, "data.name": f"{name} could not be downloaded"}
-    images = load_images(data, progress)
     note = f"these are {FALLBACK}: {name} could not be downloaded"
     return Resolved(config, origins), replace(images, notes=(*images.notes, note))

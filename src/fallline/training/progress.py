@@ -76,7 +76,8 @@ class Progress:
     """Counters of a training and the sums of the epoch under way; sums stay on the device.
 
     Attributes:
-        clock, wall: seconds of training, and of everything; both begin with the `spent` ones.
+        clock, wall: seconds of training, and with evaluating and saving; both begin with the
+            `spent` ones.
         step: steps done.
         images_seen: training images used, repetitions counted.
         gradients: forward-backward passes done.
