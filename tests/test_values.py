@@ -25,6 +25,8 @@ class Sample(BaseModel):
     share: Annotated[float, Field(ge=0, lt=1)] | None = None
     low: Annotated[float, Field(le=0)] = -1.0
     both: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    rare: Annotated[float, Field(ge=0, le=0.0005)] = 0.0
     word: Literal["on", "off", 2] = "on"
     widths: tuple[Annotated[int, Field(ge=1)], ...] = (8,)
     pair: tuple[float, bool] = (0.0, True)
@@ -39,6 +41,8 @@ class Sample(BaseModel):
         ("share", "a number from 0 to below 1 or null"),
         ("low", "a number up to 0"),
         ("both", "a number above 0 up to 1"),
+        ("seed", "a whole number from 0 to 9223372036854775807"),
+        ("rare", "a number from 0 to 0.0005"),
         ("word", "on, off or 2"),
         ("widths", "a list, each a whole number from 1 up"),
         ("pair", "a list of 2: a number, then true or false"),

@@ -116,14 +116,17 @@ def _list(schema: Mapping[str, Any]) -> str:
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
-    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
-    if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
-    if low is not None:
-        return f" from {low:g} " + (f"to below {below:g}" if below is not None else "up")
-    end = f" up to {high:g}" if high is not None else f" below {below:g}" if below else ""
-    return (f" above {above:g}" if above is not None else "") + end
+    names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    low, above, high, below = (_digits(schema[name]) if name in schema else "" for name in names)
+    if low:
+        return f" from {low} " + (f"to {high}" if high else f"to below {below}" if below else "up")
+    end = f" up to {high}" if high else f" below {below}" if below else ""
+    return (f" above {above}" if above else "") + end
+
+
+def _digits(bound: float) -> str:
+    """A bound as it may be typed, a whole one in all its digits."""
+    return f"{int(bound)}" if float(bound).is_integer() else f"{bound:g}"
 
 
 def _example(field: FieldInfo) -> str:
