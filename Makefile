@@ -1,6 +1,6 @@
 # Everything a person types here. `make demo` first, `make check` before a commit.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench pictures format lint types board lock clean
+.PHONY: help setup demo test check bench pictures format lint types lock clean
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
@@ -43,7 +43,7 @@ lint:
 types:
 	$(RUN) mypy
 
-lock:  ## take newer versions into uv.lock
+lock: $(filter .uv/bin/uv,$(UV))  ## take newer versions into uv.lock
 	$(UV) lock --upgrade
 
 clean:  ## remove the environment and what tools cached

@@ -58,7 +58,7 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
         "input": lambda: input_path.measure(args.data),
         "streaming": lambda: streaming.measure(args.out.parent, quick=args.quick),
         "loop": loop.measure,
-        "optimizers": lambda: optimizers.measure(args.data),
+        "optimizers": optimizers.measure,
         "sweeps": sweeps.measure,
         "workers": lambda: side_by_side.measure(args.data),
         "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
@@ -72,7 +72,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("sections", nargs="*", help="which; all if none is named")
     parser.add_argument("--data", default=str(JPEG_COPY) if JPEG_COPY.exists() else "cifar10")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"))
+    parser.add_argument("--out", type=Path, help="default: runs/bench[-SECTION...].json")
     parser.add_argument("--limit", type=float, default=1500, help="seconds for endless racers")
     parser.add_argument("--rounds", type=int, default=3, help="of the sprint to 70 %%")
     parser.add_argument("--presets", default=PRESETS, help="whose claims are measured")
@@ -81,13 +81,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="streaming: a small set; does it run?"
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.out = args.out or Path("runs", "-".join(["bench", *args.sections]) + ".json")
+    return args
 
 
 def main() -> None:
     """Measures the sections that were asked for and writes what they gave, one after the other."""
     args = arguments()
-    set_threads(0)  # for all that is measured, what Fallline gives itself
     args.out.parent.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {
         "machine": machine.machine(),
@@ -101,6 +102,7 @@ def main() -> None:
     for name in args.sections or known:
         began = time.perf_counter()
         print(f"\n{name}", flush=True)
+        set_threads(0)  # what Fallline gives itself; a run sets them for its process
         results[name] = known[name]()
         print(table.rows(results[name]))
         print(f"({time.perf_counter() - began:.0f} s)", flush=True)

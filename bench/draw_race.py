@@ -31,7 +31,7 @@ def draw(results: dict[str, Any], picture: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     told = set()
-    for curve in results["curves"]:
+    for curve in filter(lambda curve: curve["points"], results["curves"]):
         kind = "fast" if curve["racer"].startswith("fast") else curve["racer"]
         color, marker, label = STYLES[kind]
         seconds, accuracies = zip(*curve["points"], strict=True)
@@ -64,7 +64,7 @@ def draw(results: dict[str, Any], picture: Path) -> None:
     axes.legend(frameon=False, loc="lower left")
     machine = results["machine"]
     axes.set_title(
-        f"{results['data']}, {machine['cores']} cores of {machine['device']}, {machine['date']}",
+        f"{results['data']}, {machine['cores']} cores of {machine['cpu']}, {machine['date']}",
         fontsize=10,
         parse_math=False,
     )

@@ -1,4 +1,4 @@
-"""Images a second of the input path alone: ours, DataLoader's, and what the fast net takes."""
+"""Images a second of the input path alone: ours, DataLoader's, and what a small convnet takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.plain_loop import loaders
+from bench.machine import autocast_on, dtype_on
+from bench.plain_loop import WORKERS, loaders
 from bench.timing import alternate
 from fallline.data import load
 from fallline.data.augment import Augment
@@ -18,6 +19,8 @@ from fallline.data.batches import Batches
 from fallline.models.convnet import Convnet
 
 BATCH = 250
+CPU = torch.device("cpu")
+DTYPE = dtype_on(CPU)
 SECONDS = 3.0  # of each measurement
 
 
@@ -30,14 +33,16 @@ def measure(data: str) -> list[dict[str, Any]]:
         mean=images.mean,
         std=images.std,
         batch_size=BATCH,
-        device=torch.device("cpu"),
-        dtype=torch.bfloat16,
+        device=CPU,
+        dtype=DTYPE,
         augment=Augment(flip="alternating", shift=2),
     )
     theirs, _ = loaders(images)
     sources: dict[str, Callable[[], float]] = {
-        "fallline: flips and shifts, bf16": lambda: rate(_ours(ours)),
-        "DataLoader, 2 workers: crops and flips of PIL images": lambda: rate(_theirs(theirs)),
+        f"fallline: flips and shifts, {DTYPE}": lambda: rate(_ours(ours)),
+        f"DataLoader, {WORKERS} workers: crops and flips of PIL images": lambda: rate(
+            _theirs(theirs)
+        ),
         "what convnet 32/64/64 takes, forward and backward": appetite,
     }
     return alternate(sources, rounds=5, baseline=1)
@@ -71,13 +76,13 @@ def _theirs(loader: Any) -> Iterator[int]:
 def appetite() -> float:
     """Images a second that a step without any input path would take."""
     net = Convnet((3, 32, 32), 10, widths=(32, 64, 64)).to(memory_format=torch.channels_last)
-    inputs = torch.randn(BATCH, 3, 32, 32).to(torch.bfloat16, memory_format=torch.channels_last)
+    inputs = torch.randn(BATCH, 3, 32, 32).to(DTYPE, memory_format=torch.channels_last)
     return rate(_steps(net, inputs, torch.randint(0, 10, (BATCH,))))
 
 
 def _steps(net: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Iterator[int]:
     while True:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast_on(CPU):
             logits = net(inputs)
         F.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
         net.zero_grad()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bench.machine import autocast_on, dtype_on
 from bench.timing import alternate
 from fallline.errors import ConfigError
 from fallline.models.convnet import Convnet
@@ -19,11 +20,12 @@ from fallline.training.losses import LOSSES
 from fallline.training.step import Step
 from fallline.training.threads import on_own_cores
 
+CPU = torch.device("cpu")
 BATCH, STEPS, ROUNDS = 500, 3, 7
 WIDTHS = (64, 128, 128)
 
 
-def measure(data: str) -> list[dict[str, Any]]:
+def measure() -> list[dict[str, Any]]:
     """A row for each optimizer: ms a step, and its ratio to SGD's. The images do not matter."""
     steppers = {}
     for name in ["sgd", *(row.name for row in OPTIMIZERS if row.name != "sgd")]:
@@ -44,10 +46,11 @@ def _stepper(name: str) -> Callable[[], float]:
         net.parameters(),
         optimizer,
         partial(LOSSES["cross_entropy"].value, smoothing=0.1, reduction="mean"),
-        autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        autocast=lambda: autocast_on(CPU),
         clip=0.0,
     )
-    inputs = torch.randn(BATCH, 3, 32, 32).to(torch.bfloat16, memory_format=torch.channels_last)
+    inputs = torch.randn(BATCH, 3, 32, 32)
+    inputs = inputs.to(dtype_on(CPU), memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (BATCH,))
 
     def milliseconds() -> float:

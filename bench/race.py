@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
+from bench.racers import RACERS
+
 TARGETS = (0.7, 0.8, 0.9)
 SPRINT = 0.7  # the target that is raced for in turn, several times
 SPRINTERS = ("fast70", "plain", "cycle")
@@ -51,10 +53,13 @@ def sprint(data: str, rounds: int, limit: float) -> list[Curve]:
 def distance(data: str, racers: list[str], limit: float) -> Iterator[Curve]:
     """Each racer once to the last target, or as far as it comes, as soon as it is there.
 
-    Raises SystemExit at once if what a racer needs is not installed.
+    Raises SystemExit at once if there is no such racer, or what one needs is not installed.
     """
+    if unknown := set(racers) - {racer.name for racer in RACERS}:
+        known = ", ".join(racer.name for racer in RACERS)
+        raise SystemExit(f"no racer {', '.join(sorted(unknown))}; there are {known}")
     if "lightning" in racers and find_spec("lightning") is None:
-        raise SystemExit("lightning is not installed; next: uv sync --all-extras --group bench")
+        raise SystemExit("lightning is not installed; next: make bench installs it")
     for racer in racers:
         yield run(racer, data, 0, TARGETS[-1], limit)
 

@@ -42,7 +42,13 @@ def ours(preset: str, settings: dict[str, Any], data: str, seed: int, on_point: 
         if on_point(record.train_seconds, record.values["val/accuracy"]):
             raise Pruned("the race is over")
 
-    every = {"data.validate_on": "test", "train.eval_every": 1, "train.tta": "off", "seed": seed}
+    every = {
+        "data.validate_on": "test",
+        "train.device": "cpu",  # where the others are
+        "train.eval_every": 1,
+        "train.tta": "off",
+        "seed": seed,
+    }
     with TemporaryDirectory() as place:
         train(
             preset,

@@ -12,11 +12,14 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from bench.timing import alternate
 from fallline.machine import usable_cores
 from fallline.sweep.local import Local
 from fallline.sweep.session import run
 
+CORES = usable_cores()
 MODELS = ("mlp", "convnet")
 FILE: dict[str, Any] = {
     "method": "grid",
@@ -24,29 +27,28 @@ FILE: dict[str, Any] = {
     "parameters": {
         "epochs": {"value": 1},
         "optimizer": {"values": ["sgd", "adam"]},
-        "learning_rate": {"values": [0.003, 0.03]},
+        "learning_rate": {"values": np.geomspace(0.003, 0.03, max(2, CORES)).tolist()},
     },
 }
-TRIALS = 4
+TRIALS = 2 * max(2, CORES)
 ROUNDS = 3
 
 
 def measure(data: str) -> list[dict[str, Any]]:
     """A row for each model and way: trials an hour, and their ratio to one after another."""
-    cores = usable_cores()
     rows = []
     for model in MODELS:
         ways = {
             f"{model}, {workers} at a time": partial(_an_hour, data, model, workers)
-            for workers in (cores, 1)
+            for workers in dict.fromkeys((1, CORES))
         }
-        rows += alternate(ways, rounds=ROUNDS, baseline=1)
+        rows += alternate(ways, rounds=ROUNDS, baseline=0)
     return rows
 
 
 def _an_hour(data: str, model: str, workers: int) -> float:
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         began = time.perf_counter()
-        settings = {"model": model}
+        settings = {"model": model, "train.device": "cpu"}
         run(FILE, data=data, settings=settings, out=folder, on=Local(workers), show="quiet")
         return TRIALS * 3600 / (time.perf_counter() - began)

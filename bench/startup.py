@@ -6,7 +6,6 @@ python -m bench.startup DATA     one process, a JSON object of phase: [seconds, 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -17,6 +16,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 ROUNDS = 5
+PER_KIB = 1024 if sys.platform == "darwin" else 1  # what systems tell memory in: bytes, KiB
+SMALL = """
+import json, os, sys, time
+began = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+print(json.dumps([time.perf_counter() - began, usage.ru_maxrss]))
+sys.exit(bool(status))
+"""  # starts a process that inherits the peak memory of none larger, as Linux would have it
 COMMANDS = {
     "fallline --help": ["--help"],
     "fallline list optimizers": ["list", "optimizers"],
@@ -39,12 +47,8 @@ def measure(data: str) -> list[dict[str, Any]]:
 
 
 def _start(data: str) -> dict[str, list[float]]:
-    began = time.perf_counter()
-    child = subprocess.run(
-        [sys.executable, "-m", "bench.startup", data], capture_output=True, text=True, check=True
-    )
-    phases: dict[str, list[float]] = json.loads(child.stdout)
-    whole = time.perf_counter() - began
+    said, whole, _ = _ended([sys.executable, "-m", "bench.startup", data])
+    phases: dict[str, list[float]] = json.loads(said)
     inside = sum(seconds for seconds, _ in phases.values())
     return {"Python's start and exit": [whole - inside, 0.0], **phases}
 
@@ -55,20 +59,23 @@ def _whole(name: str, words: list[str], data: str) -> dict[str, Any]:
     with TemporaryDirectory() as place:
         if words[0] == "train":
             command += ["--data", data, "--out", place, "--quiet"]
-        ended = [_to_end(command) for _ in range(3)]
-    seconds, peaks = zip(*ended, strict=True)
+        ended = [_ended(command) for _ in range(3)]
+    _, seconds, peaks = zip(*ended, strict=True)
     return {"name": name, "seconds": median(seconds), "peak_mib": median(peaks)}
 
 
-def _to_end(command: list[str]) -> tuple[float, float]:
-    """Seconds and peak MiB of one command. Raises CalledProcessError if it fails."""
-    began = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+def _ended(command: list[str]) -> tuple[str, float, float]:
+    """What a command printed, its seconds and its peak MiB. Raises CalledProcessError."""
+    child = subprocess.run(
+        [sys.executable, "-S", "-c", SMALL, *command], capture_output=True, text=True, check=True
+    )
+    said, _, measured = child.stdout.rstrip("\n").rpartition("\n")
+    seconds, peak = json.loads(measured)
+    return said, seconds, _mib(peak)
+
+
+def _mib(peak: float) -> float:
+    return peak / PER_KIB / 1024
 
 
 def phases(data: str) -> dict[str, list[float]]:
@@ -79,7 +86,8 @@ def phases(data: str) -> dict[str, list[float]]:
     def note(phase: str) -> None:
         nonlocal last
         now = time.perf_counter()
-        noted[phase] = [now - last, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+        peak = _mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        noted[phase] = [now - last, peak]
         last = now
 
     import torch  # noqa: F401

@@ -1,7 +1,8 @@
 """What a trial costs beside its training: seconds between the ends of trials, less that.
 
-Everyone runs one trial at a time. Ray Tune's trials train nothing and load no torch: what it takes
-is all its own. What is paid once, starting processes and Ray, is not counted.
+Everyone runs one trial at a time. What ours write into a run's folder belongs to the training, so
+Ray Tune's trials, which train nothing and load no torch, write no logs either. What is paid once,
+starting processes and Ray, is not counted.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     "model.widths": [16],
     "optimizer": "sgd",
     "epochs": 1,
+    "train.device": "cpu",
     "train.threads": 1,
     "data.test_at_end": False,
     "track.pictures": False,
@@ -51,7 +53,7 @@ def measure() -> list[dict[str, Any]]:
     """A row for each way: overhead per trial in seconds, and its ratio to Ray Tune's."""
     from fallline.sweep.ray_place import QUIETLY, RayCluster
 
-    os.environ.update(QUIETLY)  # before Ray is imported
+    os.environ.update(QUIETLY, TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1")  # before Ray is imported
     import ray
 
     ray.init(

@@ -7,6 +7,8 @@ from typing import Any
 
 def rows(measured: list[dict[str, Any]]) -> str:
     """A Markdown table, a line for each row, a column for each key of any."""
+    if not measured:
+        return ""
     columns = list(dict.fromkeys(key for row in measured for key in row))
     cells = [
         [_cell(column, row[column]) if column in row else "" for column in columns]
@@ -31,7 +33,7 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
     if isinstance(value, float):
-        if column.startswith(("accuracy", "last accuracy", "with views", "share")):
+        if column.startswith(("accuracy", "last accuracy", "with views")):
             return f"{value:.2%}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value)

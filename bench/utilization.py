@@ -85,8 +85,8 @@ def _burst(job: Job) -> Callable[[], float]:
         while time.perf_counter() - began < SECONDS:
             _step(job, next(batches))
             steps += 1
-            if job.device.type == "cuda":
-                torch.cuda.synchronize(job.device)
+            if job.device.type != "cpu":
+                torch.accelerator.synchronize(job.device)
         return steps * flop / 1e9 / (time.perf_counter() - began)
 
     return rate

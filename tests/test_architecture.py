@@ -116,7 +116,13 @@ def test_no_modules_import_each_other_in_a_cycle() -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import fallline", "import fallline.cli", "import fallline.training.resolve"],
+    [
+        "import fallline",
+        "import fallline.cli",
+        "import fallline.training.resolve",
+        "import fallline.compare.comparison",
+        "import fallline.report.files",
+    ],
 )
 def test_what_answers_at_once_loads_nothing_heavy(statement: str) -> None:
     heavy = ["torch", "sklearn", "matplotlib", "wandb", "tensorboard", "optuna", "ray"]

@@ -1,4 +1,4 @@
-"""Draws every picture of README and docs, by the code that ships.
+"""Draws every picture of README and docs but the race (bench.draw_race), by the code that ships.
 
 python docs/pictures              trains for all of them: some 8 minutes on 2 cores
 python docs/pictures --run RUN    takes that run for the README's picture

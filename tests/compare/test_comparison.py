@@ -11,10 +11,13 @@ import pytest
 from planted_comparison import ENVIRONMENT, Fate, plan, plant
 
 from fallline.compare.comparison import Comparison, comparison_of
+from fallline.compare.evidence import Training, chosen
+from fallline.compare.plan import Budget
 from fallline.errors import RunError
 
 NOISE = {1: 0.002, 2: -0.001, 3: -0.0015}
 LEVEL = {"sgd": 0.70, "adam": 0.68, "sam": 0.66}
+IMAGES: Any = ENVIRONMENT["data"]
 OWN = {"sgd": 0.0, "adam": 0.0005, "sam": -0.0005}
 
 
@@ -256,9 +259,13 @@ def test_the_same_folder_gives_the_same_file(tmp_path: Path) -> None:
     [
         ("device_name", "a CPU", "another CPU", "a CPU, another CPU"),
         ("kernels", True, False, "some lacked them"),
+        ("threads", 1, 2, "numbers of CPU threads"),
+        ("precision", "fp32", "bf16", "different precisions"),
+        ("data", IMAGES, {**IMAGES, "fingerprint": "fed"}, "the images changed"),
+        ("versions", {"torch": "2.15.0"}, {"torch": "2.16.0"}, "torch changed"),
     ],
 )
-def test_different_machines_are_a_warning(
+def test_different_circumstances_are_a_warning(
     tmp_path: Path, fact: str, here: Any, there: Any, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ENVIRONMENT, fact, here)
@@ -285,3 +292,34 @@ def test_models_that_kernels_do_not_serve_are_none(
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no comparison's folder"):
         comparison_of(tmp_path)
+
+
+def test_equal_accuracies_are_decided_by_the_loss() -> None:
+    trials = [Training(n, 0, {}, val=0.9, val_loss=loss) for n, loss in enumerate((0.5, 0.3, 0.3))]
+    assert chosen(trials) == 1
+
+
+def test_what_was_added_after_a_look_is_a_warning(tmp_path: Path) -> None:
+    wanted = replace(plan(), looks=(2,), joined=("sam",))
+    first, second = comparison_of(plant(tmp_path / "planted", wanted, ordered)).warnings
+    assert "after a look at the results (2, then 3)" in first
+    assert second.startswith("sam joined")
+
+
+@pytest.mark.parametrize(("amount", "told"), [(0.4, False), (0.3, True)])
+def test_a_budget_in_seconds_that_was_missed_is_noted(
+    tmp_path: Path, amount: float, told: bool
+) -> None:
+    wanted = replace(plan(), budget=Budget(amount, "seconds"))
+    found = comparison_of(plant(tmp_path / "planted", wanted, ordered))
+    notes = found.workloads[0].standings[0].notes
+    assert any("its repeats took" in note for note in notes) == told
+
+
+def test_the_curve_and_the_cost_are_those_of_what_was_planted(found: Comparison) -> None:
+    sgd = found.workloads[0].standings[0]
+    assert [(at.step, at.val.n) for at in sgd.curve] == [(10, 3), (20, 3)]
+    assert [at.val.mean for at in sgd.curve] == pytest.approx([0.35, 0.7])
+    assert sgd.cost is not None
+    assert sgd.cost.tuning_seconds == pytest.approx(1.6)
+    assert sgd.cost.tuning_gradients == 80

@@ -214,12 +214,6 @@ def test_two_processes_do_not_work_on_one_comparison(plan: Plan, tmp_path: Path)
         pass
 
 
-def test_a_kill_before_the_plan_was_written_does_no_harm(plan: Plan, tmp_path: Path) -> None:
-    (tmp_path / ".plan.json.half").write_text("{")
-    with opened(tmp_path, plan) as found:
-        assert found == plan
-
-
 def test_a_folder_of_something_else_is_left_alone(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(RunError, match="something else"), opened(tmp_path, plan):

@@ -103,7 +103,10 @@ def test_mixup_weighs_each_image_with_the_one_before_it() -> None:
 def test_cutmix_pastes_a_box_and_shares_targets_by_its_area() -> None:
     images = random_images((8, 10, 3)).float().permute(0, 3, 1, 2)
     augment = Augment(cutmix=1.0)
-    for step_mix in drawn(augment, count=12, steps=40, height=8, width=10).mixes or ():
+    mixes = drawn(augment, count=12, steps=40, height=8, width=10).mixes
+    assert mixes is not None
+    assert len(mixes) == 40
+    for step_mix in mixes:
         assert step_mix.box is not None
         top, bottom, left, right = step_mix.box
         mixed = fast.mix_images(images.clone(), step_mix)

@@ -119,7 +119,10 @@ def test_a_cache_file_cut_short_is_noticed_and_rebuilt(
     good = load(str(pets))
     path = the_file(own_cache)
     path.write_bytes(path.read_bytes()[:kept])
-    assert load(str(pets)).fingerprint == good.fingerprint
+    again = load(str(pets))
+    assert again.fingerprint == good.fingerprint
+    assert "was damaged and made again" in again.notes[0]
+    assert load(str(pets)).notes == ()
 
 
 def test_a_change_to_a_file_too_large_to_read_each_time_is_noticed_by_its_time(
@@ -237,6 +240,7 @@ def test_a_script_without_a_main_guard_can_load_from_many_processes(
     assert (ended.stdout.count("\n"), ended.stderr) == (1, "")
 
 
+@pytest.mark.alone
 @pytest.mark.cifar
 def test_the_jpeg_copy_of_cifar10_loads_whole_and_starts_at_once(
     cifar_jpeg: Path, own_cache: Path

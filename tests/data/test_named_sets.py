@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import pickletools
+import socket
 import struct
 import tarfile
 import threading
@@ -276,6 +277,14 @@ def test_what_cannot_be_fetched_is_told_apart_soon_and_leaves_nothing(
     (tmp_path / "site" / "other").write_bytes(b"something else")
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
+    addresses = socket.getaddrinfo
+
+    def known(host: str | None, *more: Any, **options: Any) -> Any:
+        if host == "name.invalid":  # whatever a network here would answer
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return addresses(host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
     url = where.format(site=site)
     monkeypatch.setattr(download, "_published", lambda row: [("file", [url], md5(b"right"))])
     with pytest.raises(DataUnavailable, match=said) as caught:

@@ -242,7 +242,7 @@ def test_whitening_stays_frozen_and_a_plain_stem_is_trained() -> None:
     white, plain = Convnet((3, 32, 32), 10), Convnet((3, 32, 32), 10, whitening=False)
     frozen = {name for name, p in white.named_parameters() if not p.requires_grad}
     assert {"stem.conv.weight", "stem.conv.bias"} <= frozen
-    before = plain.state_dict()
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
     plain.calibrate(images_of((3, 32, 32), 16))
     assert all(torch.equal(value, before[key]) for key, value in plain.state_dict().items())
     assert plain.get_parameter("stem.0.weight").requires_grad

@@ -175,3 +175,24 @@ def test_a_model_without_what_it_takes_is_refused() -> None:
 def test_a_model_without_a_rest_needs_no_second_optimizer() -> None:
     optimizer = build("muon", nn.Sequential(nn.Linear(3, 4, bias=False)))
     assert [group["role"] for group in optimizer.param_groups] == ["matrix"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows", "columns", "wanted"),
+    [
+        ("original", 8, 2, 2.0),
+        ("original", 2, 8, 1.0),
+        ("match_rms_adamw", 4, 100, 2.0),
+        ("match_rms_adamw", 100, 4, 2.0),
+        ("none", 8, 2, 1.0),
+    ],
+)
+def test_the_factor_of_a_shape(rule: str, rows: int, columns: int, wanted: float) -> None:
+    assert muon.scale(rule, rows, columns) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("nesterov", "wanted"), [(False, 2.0), (True, 2.5)])
+def test_only_nesterov_looks_ahead(nesterov: bool, wanted: float) -> None:
+    momentum, gradient = [torch.tensor([1.0])], [torch.tensor([3.0])]
+    (update,) = muon.momentum_update(momentum, gradient, 0.5, nesterov=nesterov)
+    assert update.item() == wanted

@@ -27,7 +27,8 @@ def test_a_preset_resolves_to_a_complete_config(name: str) -> None:
     built = PRESETS[name].build()
     resolved = resolve([preset_layer(name)]).config
     assert resolved.model.name == built.model.name
-    assert set(built.optim.options) <= set(resolved.optim.options)
+    assert built.optim.options.items() <= resolved.optim.options.items()
+    assert (resolved.train, resolved.schedule) == (built.train, built.schedule)
     assert PRESETS[name].summary.endswith(".")
 
 

@@ -248,6 +248,7 @@ def test_names_from_files_are_text_and_never_code(
     assert "49" not in browser.texts("h1")[0]
 
 
+@pytest.mark.alone
 def test_a_sweep_of_500_runs_is_written_in_20_seconds_and_scrolls(
     browser: Browser, sweep: Path, tmp_path: Path
 ) -> None:

@@ -293,6 +293,16 @@ def test_a_target_that_is_reached_ends_the_sweep(
     assert not untouched.submitted
 
 
+def test_a_sweep_that_minimizes_ends_and_ranks_by_the_least(
+    small: dict[str, Any], open_search: OpenSearch
+) -> None:
+    metric = {"name": "val/loss", "goal": "minimize", "target": 0.465}
+    search = open_search({**small, "run_cap": 50, "metric": metric})
+    ending, _ = run(search, Scripted(steady))
+    assert ending == Ending("enough", "trial 4 reached the target: val/loss 0.46")
+    assert [trial.number for trial in ranked(search.trials, "minimize")] == [4, 3, 2, 1, 0]
+
+
 def test_a_signal_saves_and_says_which(small: dict[str, Any], open_search: OpenSearch) -> None:
     backend = Scripted(lambda number, seed: Plot([0.5] * 5))
     polls = iter(range(9))

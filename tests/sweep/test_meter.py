@@ -56,3 +56,12 @@ def test_epochs_of_a_life_that_was_lost_are_those_the_next_begins_with() -> None
     for news in (Began(TASK), evaluated(4)):
         second(news)
     assert second.epochs == 4
+
+
+def test_device_hours_end_a_sweep(clock: list[float]) -> None:
+    held = meter.Meter(Budget(device_hours=0.004), {}, lambda told: None)  # 14.4 s
+    held(Began(TASK))
+    clock[0] += 14
+    assert held.used_up() is None
+    clock[0] += 1
+    assert held.used_up() == "the device hours are used up: 0.004"

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 from sweep_samples import changed
 
-from fallline.optim.table import OPTIMIZERS
+from fallline.optim.schema import search_space
 from fallline.space import Choice, Constant, LogUniform
 from fallline.sweep.distribution import DISTRIBUTIONS
 from fallline.sweep.file import read
@@ -117,7 +117,7 @@ def test_an_examples_ranges_are_those_of_the_optimizers_own_space(path: Path) ->
     for key, ours in sweep.space.items():
         if not isinstance(ours, LogUniform) or path.stem == "hyperband":  # a wide one, on purpose
             continue
-        owns = [OPTIMIZERS[name].space.get(key.removeprefix("optim.")) for name in names]
+        owns = [search_space(name).get(key.removeprefix("optim.")) for name in names]
         for own in owns:
             if isinstance(own, LogUniform):
                 assert own.low <= ours.low < ours.high <= own.high * 1.0001, (key, own)

@@ -16,6 +16,7 @@ from fallline.space import Choice, Constant, Integers, LogUniform, Uniform
 from fallline.sweep.extension import FOR_TRIALS
 from fallline.sweep.file import changes, read
 from fallline.sweep.pruner import PRUNERS
+from fallline.sweep.session import share_of
 from fallline.training.layers import Layer, parse_assignments
 
 # what a file means
@@ -185,6 +186,12 @@ def test_everything_under_fallline_is_typed() -> None:
     ).extension
     assert extension.budget.time == 5400
     assert (extension.seeds, extension.holdout, extension.sampler) == (5, 0.2, "gp")
+
+
+def test_what_a_file_says_of_holding_out_and_of_sharing_is_done() -> None:
+    file = changed(fallline={"data": "digits", "holdout": 0.2, "per_device": 2})
+    assert file.resolve(file.point(0)).config.data.holdout == 0.2
+    assert share_of(file).per_device == 2
 
 
 @pytest.mark.parametrize(

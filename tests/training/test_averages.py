@@ -70,6 +70,8 @@ def test_training_does_not_feel_that_it_is_evaluated(
         for every in (1, 2)
     )
     assert same(often.folder, seldom.folder)
+    assert ["val/loss" in record for record in often.history] == [True, True]
+    assert ["val/loss" in record for record in seldom.history] == [False, True]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from fallline import train
 from fallline.config import TrainConfig
 from fallline.errors import DataError
 from fallline.training.classifier import Classifier
-from fallline.training.losses import LOSSES
+from fallline.training.losses import LOSSES, LossRow
 
 
 def pictures(folder: Path, count: int) -> list[Path]:
@@ -119,6 +119,13 @@ def test_no_files_make_no_predictions(classifier: Classifier) -> None:
 def test_every_loss_that_settings_take_is_a_row_and_no_other() -> None:
     allowed = get_args(TrainConfig.model_fields["loss"].annotation)
     assert set(allowed) == {row.name for row in LOSSES}
+
+
+@pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.name)
+def test_smoothing_mixes_labels_with_the_uniform_distribution(row: LossRow) -> None:
+    logits, soft = torch.tensor([[2.0, 0, 0, 0]]), torch.tensor([[0.85, 0.05, 0.05, 0.05]])
+    smoothed = row.value(logits, torch.tensor([0]), smoothing=0.2, reduction="none")
+    torch.testing.assert_close(smoothed, row.value(logits, soft, smoothing=0.0, reduction="none"))
 
 
 @pytest.mark.parametrize("row", LOSSES, ids=lambda row: row.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from fallline.data.batches import Batch
 from fallline.training.evaluate import VIEWS, evaluate
+from fallline.training.progress import Progress
 
 COUNTS = {"off": 1, "flip": 2, "flip_shift": 6, "flip_grid": 18}
 
@@ -54,3 +56,23 @@ def test_a_plain_and_an_averaged_accuracy_are_told_apart() -> None:
 
     scored = evaluate(Corner(), [batch], loss, autocast=nullcontext, tta="flip")
     assert (scored.accuracy, scored.accuracy_tta) == (1.0, 0.0)
+
+
+def test_every_image_weighs_alike_whatever_its_batch() -> None:
+    images, ones = torch.zeros(4, 1, 4, 4), torch.ones(4, dtype=torch.long)
+    images[:, 0, 0, 0] = torch.tensor([1.0, 1, 1, -3])
+    loss = partial(F.cross_entropy, reduction="none")
+    parts = [Batch(images[:3], ones[:3]), Batch(images[3:], ones[3:])]
+    scored = evaluate(Corner(), parts, loss, autocast=nullcontext)
+    assert scored.loss == pytest.approx(loss(Corner()(images), ones).mean().item())
+    assert scored.accuracy == 0.75
+
+
+def test_an_epoch_weighs_images_alike_and_the_best_score_stays() -> None:
+    progress = Progress(torch.device("cpu"))
+    progress.count(30, 1, torch.tensor(1.0), torch.tensor(15))
+    progress.count(10, 1, torch.tensor(3.0), torch.tensor(10))
+    assert progress.close_epoch() == (1.5, 0.625)
+    progress.score(1.0, 0.75)
+    progress.score(0.5, 0.5)
+    assert (progress.val_accuracy, progress.best_val_accuracy) == (0.5, 0.75)

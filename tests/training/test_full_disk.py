@@ -48,8 +48,7 @@ def test_a_disk_that_refuses_a_checkpoint_ends_the_run_with_what_it_has(tmp_path
     assert outcome.status == "failed"
     assert all(json.loads(line) for line in folder.metrics.read_text().splitlines())
     assert not list(folder.path.rglob(".step*"))  # no part of a file is left
-    for path in checkpoint.list_checkpoints(folder.checkpoints):
-        assert path.stat().st_size < 60_000
+    assert checkpoint.list_checkpoints(folder.checkpoints) == []  # there was room for none
 
 
 def test_training_goes_on_when_only_tensorboard_finds_no_room(tmp_path: Path) -> None:

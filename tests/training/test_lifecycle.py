@@ -302,8 +302,10 @@ def test_a_run_is_begun_gone_on_with_or_told_again(
 
 
 def test_two_names_of_the_same_second_differ(tmp_path: Path, tiny: dict[str, Any]) -> None:
-    run = train(data="synthetic", settings=tiny, out=tmp_path, show="quiet")
-    assert len(run.path.name.rpartition("-")[2]) == 8  # hex digits: 32 random bits
+    runs = [train(data="synthetic", settings=tiny, out=tmp_path, show="quiet") for _ in range(2)]
+    one, other = (run.path.name.rpartition("-")[2] for run in runs)
+    assert len(one) == len(other) == 8  # hex digits: 32 random bits
+    assert one != other
 
 
 def test_a_run_on_a_folder_of_images_is_used_and_gone_on_with_from_anywhere(

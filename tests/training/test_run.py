@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,27 @@ def test_fitting_the_net_to_the_images_counts_as_training(
     run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
     assert 1e6 < run.outcome.train_seconds < 2e6
     assert run.folder.read_metrics()[0]["train_seconds"] > 1e6
+
+
+def test_evaluating_and_saving_do_not_count_as_training(
+    tmp_path: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ahead = time.perf_counter, [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: real() + ahead[0])
+
+    def slow(does: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **more: Any) -> Any:
+            ahead[0] += 1e6
+            return does(*arguments, **more)
+
+        return wrapped
+
+    monkeypatch.setattr(watch, "evaluate_on", slow(watch.evaluate_on))
+    monkeypatch.setattr(checkpoint, "save", slow(checkpoint.save))
+    settings = small | {"train.checkpoint_seconds": 0}
+    outcome = train(data="synthetic", settings=settings, out=tmp_path, show="quiet").outcome
+    assert outcome.train_seconds < 1e6
+    assert outcome.wall_seconds > 4e6  # two evaluations and as many checkpoints, at least
 
 
 def test_the_metrics_hold_every_series_by_its_name(tmp_path: Path, small: dict[str, Any]) -> None:

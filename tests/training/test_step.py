@@ -43,6 +43,23 @@ def test_every_gradient_is_counted_whoever_asks_for_it(
     assert run.history[-1]["gradients"] == run.outcome.gradients
 
 
+def test_a_long_gradient_is_cut_to_the_length_allowed() -> None:
+    model = nn.Linear(3, 2, bias=False)
+    before = model.weight.detach().clone()
+    step = Step(
+        model,
+        model.parameters(),
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        partial(cross_entropy, smoothing=0.0, reduction="mean"),
+        autocast=nullcontext,
+        clip=0.5,
+    )
+    step(100 * torch.ones(4, 3), torch.tensor([0, 1, 0, 0]), measure=True)
+    assert (model.weight - before).norm().item() == pytest.approx(0.5, rel=1e-4)
+    assert step.grad_norm is not None
+    assert step.grad_norm > 0.5  # told as it was
+
+
 class SteepAtZero(nn.Module):
     """Gives finite logits whose gradient is not."""
 
