@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 import signal
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,3 +54,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_atomically(tmp_path / "file" / "some.bin", b"")
     with pytest.raises(StorageError, match="cannot write"):
         write_atomically(tmp_path / ("x" * 300) / "some.bin", b"")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o002, 0o664), (0o022, 0o644)])
+def test_a_file_is_as_open_as_its_writer_has_files(tmp_path: Path, umask: int, mode: int) -> None:
+    code = f"import os; os.umask({umask}); from fallline.storage import write_atomically as write;"
+    code += f"from pathlib import Path; write(Path({str(tmp_path / 'file')!r}), 'text')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode

@@ -9,12 +9,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from fallline.errors import StorageError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+UMASK: Final = os.umask(0o077)  # it is told only to who sets another
+os.umask(UMASK)
 
 
 def cache_folder() -> Path:
@@ -54,7 +57,7 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             with _storing(path):
                 os.fsync(file.fileno())
         with _storing(path):
-            os.chmod(temporary, 0o644)
+            os.chmod(temporary, 0o666 & ~UMASK)  # as of any file; mkstemp's are the user's alone
             os.replace(temporary, path)
             _sync_folder(path.parent)
     finally:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from command_line import SMALL, run
 from PIL import Image
 
 from fallline.cli.app import app
+from fallline.data import cache
 from fallline.errors import ConfigError, RunError
 from fallline.records import RunFolder
 from fallline.sweep.document import read_document
@@ -226,6 +228,8 @@ def test_the_cache_can_be_shown_and_checked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    assert run(monkeypatch, "data", "check") == 0
+    assert "no set has been decoded yet" in capsys.readouterr().out
     assert run(monkeypatch, "data", "fetch", "synthetic") == 0
     assert run(monkeypatch, "data", "show") == 0
     assert "synthetic" in capsys.readouterr().out
@@ -236,6 +240,31 @@ def test_the_cache_can_be_shown_and_checked(
     file.write_bytes(content)
     assert run(monkeypatch, "data", "check") == 1
     assert "DAMAGED" in capsys.readouterr().out
+
+
+def test_a_cache_file_of_another_version_is_old_and_not_damaged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    assert run(monkeypatch, "data", "fetch", "synthetic") == 0
+    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
+    assert run(monkeypatch, "data", "check") == 0
+    told = capsys.readouterr().out
+    assert "old " in told
+    assert "another version" in told
+
+
+def test_names_that_would_command_a_terminal_are_shown_without_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../\x1b]0;evil\x07.png", b"")
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "cache"))
+    assert run(monkeypatch, "data", "fetch", str(path)) == 2
+    told = capsys.readouterr().err
+    assert "evil" in told
+    assert not {"\x1b", "\x07"} & set(told)
 
 
 def test_a_reader_that_has_seen_enough_causes_no_traceback() -> None:
@@ -249,6 +278,7 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback() -> None:
         assert process.stderr is not None
         process.stdout.close()  # before there is anything to read
         assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_a_sweep_where_one_run_is_asked_for_names_a_run(tmp_path: Path) -> None:

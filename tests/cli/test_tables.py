@@ -150,6 +150,13 @@ def test_a_line_that_is_not_to_wrap_stays_one_line(capsys: pytest.CaptureFixture
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_grid(("image", "1."), [("caf\udce9.png", "cat"), ("\x1b[2J.png", "dog")], wrap=False)
+    assert capsys.readouterr().out.splitlines()[1:] == ["caf .png  cat", " [2J.png  dog"]
+
+
 def test_sets_of_one_name_are_told_apart_by_where_they_come_from(
     show: Show, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -303,3 +305,32 @@ def test_a_zip_whose_name_is_not_the_utf8_it_says_is_refused(tmp_path: Path) -> 
         target.writestr("train/c\u00e4t/1.png", b"")
     path.write_bytes(path.read_bytes().replace("\u00e4".encode(), b"\xc3\xc3"))
     assert "cannot be read" in refusal(path)
+
+
+def test_a_zip_that_claims_less_than_it_holds_is_not_unpacked_whole(tmp_path: Path) -> None:
+    path, size = tmp_path / "set.zip", 64 * 2**20
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("cat/1.png", bytes(size))
+        target.writestr("dog/1.png", bytes(size))
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", size), struct.pack("<I", 10)))
+    tracemalloc.start()
+    try:
+        assert "damaged" in refusal(path)
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_is_there_twice_is_refused(pets: Path, tmp_path: Path, suffix: str) -> None:
+    path = pack(pets, tmp_path / f"set{suffix}")
+    again = pets / "train" / "cat" / "0.png"
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "a") as target:
+            target.write(again, "train/cat/0.png")
+    else:
+        with tarfile.open(path, "a") as tar:
+            tar.add(again, "train/cat/0.png")
+    assert "train/cat/0.png" in refusal(path)
+    assert "twice" in refusal(path)

@@ -78,6 +78,18 @@ def test_decay_does_not_touch_norms_and_biases_unless_told_to(name: str) -> None
         assert moved & spared == (spared if told else set())
 
 
+@pytest.mark.parametrize(("told", "lambd"), [(False, 0.0), (True, 1e-4)])
+def test_norms_and_biases_are_spared_what_else_shrinks_weights_unless_told(
+    told: bool, lambd: float
+) -> None:
+    groups = build("asgd", Net(), decay_norm_and_bias=told).param_groups
+    assert {g["role"]: g["lambd"] for g in groups if g["role"] in ("norm", "bias", "filter")} == {
+        "norm": lambd,
+        "bias": lambd,
+        "filter": 1e-4,
+    }
+
+
 def test_an_unknown_option_names_what_the_optimizer_takes() -> None:
     with pytest.raises(ConfigError) as error:
         build("sgd", Net(), options={"momentun": 0.9, "betas": (0.9, 0.99)})

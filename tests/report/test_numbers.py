@@ -21,16 +21,17 @@ from fallline.errors import RunError
 from fallline.predictions import Predictions
 from fallline.records import Record
 from fallline.report import wording
-from fallline.report.answer import answer_of
+from fallline.report.answer import Answer, answer_of
 from fallline.report.configuration import ranking, varied_settings
 from fallline.report.document import Document
-from fallline.report.effects import effects_of
+from fallline.report.effect_figures import effect_figures
+from fallline.report.effects import Effects, effects_of
 from fallline.report.estimate import lead, over_images, over_seeds
 from fallline.report.files import document_at
 from fallline.report.importance import importances
 from fallline.report.methods import Methods
 from fallline.report.metric import Metric
-from fallline.report.ranking_figures import search_figure
+from fallline.report.ranking_figures import ranking_figure, search_figure
 from fallline.report.run import Run
 from fallline.report.run import Trial as RunTrial
 from fallline.report.scale import Scale
@@ -319,7 +320,7 @@ def test_the_same_seed_once_more_is_no_other_seed(digits_run: Path, tmp_path: Pa
     assert (len(alone.runs), alone.seeds) == (2, 1)
     assert alone.value is not None
     assert alone.value.of == "images"
-    assert "over 1 seed." in report(tmp_path).answer.sentence
+    assert report(tmp_path).answer.sentence.endswith(" accuracy on val.")
 
 
 def test_scores_on_different_images_are_no_contest(digits_run: Path, tmp_path: Path) -> None:
@@ -395,6 +396,74 @@ def test_one_that_is_ahead_on_the_seeds_in_common_is_said_to_be() -> None:
     source = Source("runs", "r", (), tuple(runs), ACCURACY, {})
     doubts = " ".join(answer_of(source, ranking(runs, ACCURACY)).doubts)
     assert "On the seeds that both have, the next, lr 1, is 1.01 points ahead" in doubts
+
+
+def answer(runs: list[Run]) -> Answer:
+    return answer_of(Source("runs", "r", (), tuple(runs), ACCURACY, {}), ranking(runs, ACCURACY))
+
+
+def test_seeds_that_were_interrupted_are_none_of_those_in_a_mean() -> None:
+    runs = seeded(0, (0.9, 0.5, 0.4), broken=(1, 2))
+    assert answer(runs).sentence.endswith("reaches 90.0\u202f% accuracy on val.")
+    assert [(fact.value, fact.what) for fact in answer(runs).facts[1:4]] == [
+        ("1", "configuration"),
+        ("2", "runs interrupted"),
+        ("1", "run completed"),
+    ]
+
+
+def test_where_all_diverged_there_is_no_winner() -> None:
+    runs = [replace(run, state="diverged") for n in range(3) for run in seeded(n, (0.7,))]
+    assert (
+        answer(runs).sentence == "No configuration completed all its runs, so there is no winner."
+    )
+    assert answer(runs).facts[0].what == "configurations"
+
+
+def test_what_was_validated_on_test_has_touched_it() -> None:
+    runs = [run for n in range(2) for run in seeded(n, (0.7 + n / 10,))]
+    assert any("test was not touched" in doubt for doubt in answer(runs).doubts)
+    runs = [replace(run, config={**run.config, "data": {"validate_on": "test"}}) for run in runs]
+    assert not any("test was not touched" in doubt for doubt in answer(runs).doubts)
+
+
+def test_a_run_whose_settings_are_lost_is_called_by_its_folder() -> None:
+    (run,) = seeded(0, (0.7,))
+    assert answer([replace(run, config={}, trial=None)]).sentence.startswith("trial-0-seed0 gets")
+
+
+def test_points_of_equal_labels_have_rows_of_their_own() -> None:
+    runs = [run for n in range(2) for run in seeded(0, (0.7 + n / 10,), folder=f"{n}/" + "x" * 99)]
+    figure = ranking_figure(ranking(runs, ACCURACY), ACCURACY)
+    (points,) = figure.views[""]["data"]
+    axis = figure.views[""]["layout"]["yaxis"]
+    assert points["y"] == axis["tickvals"] == [0, 1]
+    assert all(text.endswith("/trial-0") for text in axis["ticktext"])
+
+
+def test_a_caption_tells_of_every_kind_of_bar() -> None:
+    runs = [*seeded(0, (0.9, 0.8)), *seeded(1, (0.7,))]
+    caption = ranking_figure(ranking(runs, ACCURACY), ACCURACY).caption
+    assert "Means over seeds" in caption
+    assert "single trainings" in caption
+
+
+def _effects(found: list[Tried], metric: Metric) -> Effects:
+    effects = effects_of(found, ["optim.lr"], metric)
+    assert effects is not None
+    return effects
+
+
+@pytest.mark.parametrize(("goal", "worst"), [("maximize", 0.1), ("minimize", 2.0)])
+def test_what_has_no_value_is_drawn_where_the_worst_is(goal: Any, worst: float) -> None:
+    loss = Metric("val/loss", goal)
+    found = [
+        Tried(str(n), "sgd", {"optim.lr": 10.0**-n}, value, value is not None, ())
+        for n, value in enumerate((0.1, 2.0, 1.0, 0.5, None))
+    ]
+    drawn = [f for f in effect_figures(_effects(found, loss), loss) if "lr" in f.title]
+    _, crosses = drawn[0].views[""]["data"]
+    assert crosses["y"] == [worst]
 
 
 def tried(count: int, effect: float) -> list[Tried]:

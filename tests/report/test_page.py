@@ -215,6 +215,19 @@ def test_on_paper_every_figure_is_there(browser: Browser, sweep_page: Path) -> N
     browser.wait_for(lambda: browser.run(count, "[data-figure] .modebar-container") == figures)
 
 
+def test_paper_is_white_also_where_the_screen_is_dark(browser: Browser, sweep_page: Path) -> None:
+    ink = "return getComputedStyle(document.querySelector('.ytitle')).fill"
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    browser.open(sweep_page, dark=True)
+    browser.draw_all()
+    on_screen = browser.run(ink), browser.run(paper)
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    assert browser.run(paper) == "rgb(252, 252, 251)"
+    assert browser.run(ink) != on_screen[0]
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    browser.wait_for(lambda: (browser.run(ink), browser.run(paper)) == on_screen)
+
+
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\"><b>{{7*7}}"
 
 

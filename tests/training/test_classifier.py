@@ -13,6 +13,7 @@ from PIL import Image
 from fallline import train
 from fallline.config import TrainConfig
 from fallline.errors import DataError
+from fallline.records import Record, RunFolder
 from fallline.training.classifier import Classifier
 from fallline.training.losses import LOSSES, LossRow
 
@@ -48,6 +49,22 @@ def test_what_is_no_image_file_is_named_with_the_formats_and_what_to_do(
     assert f"{tmp_path / 'none.png'}: there is no such file" in said
     assert "allowed: JPEG, PNG, BMP, WebP or GIF files" in said
     assert "FOLDER/*.jpg" in said
+
+
+def test_loading_leaves_the_random_numbers_of_whoever_trains_alone(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    def load_again(record: Record) -> None:
+        before = torch.get_rng_state()
+        Classifier(RunFolder.all_in(tmp_path)[0].path)
+        assert torch.equal(torch.get_rng_state(), before)
+        loaded.append(record.step)
+
+    loaded: list[int] = []
+    often = {"train.checkpoint_seconds": 0, "train.threads": 1, "track.tensorboard": False}
+    settings = {"model": "mlp", "epochs": 2, "model.widths": [8]} | often
+    run = train(data="synthetic", settings=settings, out=tmp_path, on_eval=load_again)
+    assert loaded[-1] == run.outcome.steps
 
 
 def test_older_weights_are_said_to_be_used(

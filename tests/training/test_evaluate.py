@@ -76,3 +76,15 @@ def test_an_epoch_weighs_images_alike_and_the_best_score_stays() -> None:
     progress.score(1.0, 0.75)
     progress.score(0.5, 0.5)
     assert (progress.val_accuracy, progress.best_val_accuracy) == (0.5, 0.75)
+
+
+def test_an_evaluation_that_fails_leaves_the_model_in_its_mode() -> None:
+    model = Corner().train()
+
+    def fail(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("out of memory")
+
+    batch = Batch(torch.zeros(1, 1, 4, 4), torch.tensor([1]))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        evaluate(model, [batch], fail, autocast=nullcontext)
+    assert model.training

@@ -19,7 +19,7 @@ from fallline.errors import ConfigError, DataError, RunError, StorageError
 from fallline.models import tiles
 from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
-from fallline.training import checkpoint, conclude, environment, threads
+from fallline.training import checkpoint, conclude, environment, life, threads
 from fallline.training.classifier import Classifier
 from fallline.training.layers import Layer, preset_layer
 from fallline.training.resolve import Resolved, read_config, resolve
@@ -173,8 +173,11 @@ def test_a_run_goes_on_where_there_are_fewer_cores_and_says_so(
     wide = {**tiny, "train": {**tiny["train"], "threads": 2}}
     run = train(settings=wide, data="synthetic", out=tmp_path, show="silent", on_eval=prune)
     monkeypatch.setattr(threads, "usable_cores", lambda: 1)
+    bound: list[int] = []
+    monkeypatch.setattr(life, "on_own_cores", lambda count: bound.append(count) or nullcontext())  # type: ignore[func-returns-value]
     assert resume(run.path, show="silent").outcome.status == "completed"
     assert torch.get_num_threads() == 1
+    assert bound == [1]
     assert "CPU threads: 1, not 2 as before; rounding will differ" in capsys.readouterr().err
 
 
@@ -287,14 +290,14 @@ def test_a_run_is_begun_gone_on_with_or_told_again(
         steps.append(record.step)
         raise KeyboardInterrupt
 
-    life = partial(begin_or_resume, settled(tiny), out=tmp_path, name="r", trial={"trial": 3})
+    live = partial(begin_or_resume, settled(tiny), out=tmp_path, name="r", trial={"trial": 3})
     with pytest.raises(KeyboardInterrupt):
-        life(session=Session("silent", stop))
+        live(session=Session("silent", stop))
     told = Session("silent", lambda record: steps.append(record.step))
-    run = life(session=told)
-    again = life(session=told)
+    run = live(session=told)
+    again = live(session=told)
     assert steps == [9, 9, 18, 9, 18]
-    assert run == again == life(session=Session("silent", prune))
+    assert run == again == live(session=Session("silent", prune))
     assert run.outcome.status == "completed"
     assert json.loads(run.folder.trial.read_text()) == {"trial": 3}
     assert capsys.readouterr() == ("", "")

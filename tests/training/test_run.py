@@ -209,6 +209,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged_and_keeps_weights_fi
         resume(run.path)
 
 
+def test_what_was_measured_before_a_run_diverged_is_on_record(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    late = {"optimizer": "sgd", "lr": 1e6, "schedule": "constant", "warmup": 1.0}
+    settings = small | late | {"model": "mlp", "epochs": 20, "track.every": 1}
+    run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert run.outcome.status == "diverged"
+    steps = [r["step"] for r in run.folder.read_metrics() if "train/batch_loss" in r]
+    assert steps == list(range(1, run.outcome.steps + 1))
+    assert steps
+
+
 def test_an_optimizer_that_reads_its_rate_once_reads_the_whole_of_it(
     tmp_path: Path, small: dict[str, Any]
 ) -> None:

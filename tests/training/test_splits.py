@@ -10,8 +10,8 @@ import torch
 
 from fallline.config import RunConfig
 from fallline.data import ImageSet, load
-from fallline.errors import ConfigError
-from fallline.training.device import pick_precision
+from fallline.errors import ConfigError, DeviceError
+from fallline.training.device import pick_device, pick_precision
 from fallline.training.layers import parse_assignments, preset_layer
 from fallline.training.resolve import resolve
 from fallline.training.settle import settle
@@ -78,3 +78,12 @@ def test_a_cpu_trains_in_bf16_only_if_it_multiplies_it(
 ) -> None:
     monkeypatch.setattr("fallline.training.device.cpu_flags", lambda: frozenset({flag}))
     assert pick_precision("auto", torch.device("cpu")) == picked
+
+
+@pytest.mark.parametrize("index", ["x", "-1", "1", ""])
+def test_a_gpu_that_is_not_there_is_named(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fallline.training.device._present", lambda: ["cuda", "cpu"])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert pick_device("cuda:0") == torch.device("cuda:0")
+    with pytest.raises(DeviceError, match="is not there"):
+        pick_device(f"cuda:{index}")

@@ -6,6 +6,7 @@ import sys
 
 from fallline.cli.app import app
 from fallline.errors import FalllineError
+from fallline.track.terminal import clean, tell
 
 __all__ = ["main"]
 
@@ -17,8 +18,6 @@ def main() -> None:
     except FalllineError as error:
         count = len(error.faults)
         heading = "fallline: " if count == 1 else f"fallline: {count} faults\n"
-        sys.stderr.write(heading + "\n".join(f"{fault}" for fault in error.faults) + "\n")
+        lines = (heading + "\n".join(f"{fault}" for fault in error.faults)).split("\n")
+        tell("\n".join(map(clean, lines)))  # names in archives and files are anybody's
         sys.exit(2)
-    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
-        sys.stderr.close()
-        sys.exit(141)

@@ -17,34 +17,39 @@ Name = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder or a
 def fetch(name: Name) -> None:
     """Download and decode an image set, so that no run waits for it."""
     from fallline.data import load
-    from fallline.track.terminal import drawn_progress, say
+    from fallline.track.terminal import clean, drawn_progress, say
 
     images = load(name, progress=drawn_progress("auto"))
     counts = {"train": images.train, "val": images.val, "test": images.test}
     told = ", ".join(f"{len(split):,} {word}" for word, split in counts.items() if split)
     channels, height, width = images.shape
-    say(f"{images.name}: {told} images of {height} x {width} x {channels}")
-    say(f"{len(images.classes)} classes: {', '.join(images.classes[:20])}")
+    say(f"{clean(images.name)}: {told} images of {height} x {width} x {channels}")
+    say(clean(f"{len(images.classes)} classes: {', '.join(images.classes[:20])}"))
     for note in images.notes:
-        say(f"note: {note}")
+        say(clean(f"note: {note}"))
 
 
 @app.command()
 def check() -> None:
     """Read every decoded set in the cache: which are damaged?"""
     from fallline.data import cached_sets, check_cached
+    from fallline.data.cache import Stale
     from fallline.errors import DataError
-    from fallline.track.terminal import say
+    from fallline.track.terminal import clean, say
 
-    damaged = 0
-    for cached in cached_sets():
+    damaged, found = 0, cached_sets()
+    for cached in found:
         try:
             check_cached(cached.path)
+        except Stale as error:
+            say(clean(f"old      {cached.path}: {error}; delete it where nobody has that version"))
         except DataError as error:
             damaged += 1
             say(f"DAMAGED  {error}")
         else:
-            say(f"whole    {cached.name}  {cached.path}")
+            say(clean(f"whole    {cached.name}  {cached.path}"))
+    if not found:
+        say("no set has been decoded yet: fallline data fetch DATA")
     if damaged:
         raise typer.Exit(1)
 

@@ -21,7 +21,8 @@ EXTRA = "Got unexpected extra argument"
 class Commands(TyperGroup):
     """Commands whose unknown options and wrong values are answered as all mistakes are.
 
-    Ctrl-C ends them with 130, as shells expect; SIGTERM's 143 comes as SystemExit.
+    Ctrl-C ends them with 130, a reader of their output that has gone (`| head`) with 141, as
+    shells expect; SIGTERM's 143 comes as SystemExit.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -30,6 +31,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            raise typer.Exit(141) from None
         except Exception as error:  # typer keeps its classes of them to itself
             fault = _fault_of(error)
             if fault is None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from fallline.errors import RunError
 from fallline.records import RunFolder
+from fallline.track.terminal import clean, say
 
 NARROW, WIDE, ENDLESS = 110, 160, 100_000  # characters
 SPARE = {  # columns that a narrow terminal can do without: pages of one row, and names, have them
@@ -57,8 +58,10 @@ def print_grid(
     for at in told:
         grid.add_column(columns[at], no_wrap=at == 0, overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(row[at]) for at in told))
-    console.print(grid, soft_wrap=not wrap)
+        grid.add_row(*(Text(clean(row[at])) for at in told))
+    with console.capture() as drawn:
+        console.print(grid, soft_wrap=not wrap)
+    say(drawn.get().removesuffix("\n"))
 
 
 def _optimizers() -> tuple[tuple[str, ...], Lines]:

@@ -71,6 +71,7 @@ class TarSource:
 
     def files(self, skip: Container[str]) -> Iterator[Entry]:
         """The files in the order of the archive."""
+        seen: set[str] = set()
         with _reading(self.path), self.path.open("rb") as packed:
             stream = _Guarded(_unpacked(packed), self.path)
             plain = cast(IO[bytes], stream)
@@ -82,10 +83,13 @@ class TarSource:
                         pass
                     elif member.isdir():
                         self.folders.add(name)
+                    elif name in seen:
+                        raise _twice(self.path, name)
                     elif name not in skip:
                         content = tar.extractfile(member)
                         assert content is not None
                         yield Entry(name, content.read())
+                    seen.add(name)
                     cast(Any, tar).members.clear()  # else it keeps every header
             stream.finish(tar.offset)
 
@@ -150,6 +154,8 @@ class ZipSource:
             return
         if member.is_dir() or member.filename.endswith("\\"):
             self.folders.add(name)
+        elif name in self._members:
+            raise _twice(self.path, name)
         else:
             self._members[name] = member
 
@@ -163,7 +169,10 @@ class ZipSource:
             for done, name in enumerate(self.listing(), 1):
                 self.done = done
                 if name not in skip:
-                    yield Entry(name, archive.read(self._members[name]))
+                    member = self._members[name]
+                    with archive.open(member) as packed:  # no more is unpacked than it claims
+                        content = packed.read(member.file_size)
+                    yield Entry(name, content)
 
 
 def _utf8_name(member: zipfile.ZipInfo) -> str:
@@ -261,6 +270,14 @@ def _check_size(path: Path, name: str, size: int) -> None:
             allowed=f"up to {LARGEST_FILE / 2**20:,.0f} MiB each",
             next="pack the images alone",
         )
+
+
+def _twice(path: Path, name: str) -> DataError:
+    return DataError(
+        "the archive holds a file twice: which of the two is meant?",
+        seen=f"{path}: {name}",
+        next="pack the images anew",
+    )
 
 
 def _hostile(path: Path, seen: str) -> DataError:

@@ -67,7 +67,7 @@ def _one(row: DataRow, path: Path, urls: list[str], md5: str, progress: Progress
     if path.is_file() and _md5(path) == md5:
         return path
     _remove_abandoned(path)
-    tried = []
+    tried = [f"{path}: it is there, with another checksum"] if path.is_file() else []
     for url in urls:
         try:
             download(url, path, md5, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -124,6 +125,8 @@ def _alone(path: Path, name: str, progress: Progress) -> Iterator[None]:
     lock = FileLock(path.with_suffix(".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):  # where the lock file is, it might be opened
+            raise PermissionError(errno.EACCES, "Permission denied")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -194,9 +197,14 @@ def _summary(path: Path) -> CachedSet:
 
 
 def check_cached(path: Path) -> ImageSet:
-    """Reads a cache file through, every byte; raises DataError if it is damaged or none."""
+    """Reads a cache file through, every byte.
+
+    Raises DataError if it is damaged or none, Stale if another version has made it.
+    """
     try:
         return open_set(path, thorough=True)
+    except Stale:
+        raise
     except (OSError, Unusable) as error:
         raise DataError(
             "this cache file cannot be used",

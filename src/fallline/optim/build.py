@@ -54,29 +54,29 @@ def build(
     groups_of = partial(
         parameter_groups, model, decay_norm_and_bias=decay_norm_and_bias, lr_scale=lr_scale
     )
-    return _assemble(table.row(name), model, groups_of, values)
+    return _assemble(table.row(name), model, groups_of, values, spare=not decay_norm_and_bias)
 
 
 def _assemble(
-    row: OptimizerRow, model: nn.Module, groups_of: GroupsOf, values: Values
+    row: OptimizerRow, model: nn.Module, groups_of: GroupsOf, values: Values, *, spare: bool
 ) -> torch.optim.Optimizer:
     if row.inner is None:
-        return _single(row, groups_of, values, ROLES)
+        return _single(row, groups_of, values, ROLES, spare=spare)
     own, inner = split_options(row, values)
     held = table.row(own.pop(row.inner))
     if row.wraps:
-        base = _assemble(held, model, groups_of, inner)
+        base = _assemble(held, model, groups_of, inner, spare=spare)
         wrapper: torch.optim.Optimizer = eager(load(row.target))(base, model, **own)
         return wrapper
     others = [role for role in ROLES if role not in row.takes]
-    mine = _single(row, groups_of, own, row.takes)
+    mine = _single(row, groups_of, own, row.takes, spare=spare)
     if not groups_of(lr=0.0, roles=others):
         return mine
-    return eager(Pair)(mine, _single(held, groups_of, inner, others))
+    return eager(Pair)(mine, _single(held, groups_of, inner, others, spare=spare))
 
 
 def _single(
-    row: OptimizerRow, groups_of: GroupsOf, values: Values, roles: Iterable[Role]
+    row: OptimizerRow, groups_of: GroupsOf, values: Values, roles: Iterable[Role], *, spare: bool
 ) -> torch.optim.Optimizer:
     values = dict(values)
     lr = values.pop("lr")
@@ -90,7 +90,8 @@ def _single(
         )
     for group in groups:
         group.update(row.marks)
-    _spare_undecayed(row, groups, values)
+    if spare:
+        _spare_undecayed(row, groups, values)
     if row.one_group:
         groups = [_one_group(row, groups, lr)]
     kernel = _kernel(row, groups[0]["params"][0].device.type)
@@ -108,9 +109,9 @@ def _follow(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def _spare_undecayed(row: OptimizerRow, groups: list[Group], values: Values) -> None:
-    """Options other than `weight_decay` that shrink weights follow its zeros."""
+    """Options other than `weight_decay` that shrink weights are 0 for norms and biases as well."""
     for group in groups:
-        if group["role"] in UNDECAYED and group.get("weight_decay") == 0.0:
+        if group["role"] in UNDECAYED:
             group.update({name: 0.0 for name in row.decays if name in values})
 
 

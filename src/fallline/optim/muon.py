@@ -204,7 +204,8 @@ def same_shapes(w: list[Tensor]) -> list[list[int]]:
 def native_type(device: torch.device) -> torch.dtype:
     """bf16 on devices that multiply it natively, else fp32."""
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        major, _ = torch.cuda.get_device_capability(device)
+        native = torch.version.hip is not None or major >= 8  # from Ampere on
     else:
         native = device.type == "cpu" and _cpu_has_bf16()
     return torch.bfloat16 if native else torch.float32

@@ -152,7 +152,10 @@ class ASGD(Decayed):
     """Options of `asgd`."""
 
     lr: Lr = 0.5
-    lambd: NonNegative = Field(1e-4, description="shrinks weights, and lr in the course of steps")
+    lambd: NonNegative = Field(
+        1e-4,
+        description="shrinks weights, and their lr in the course of steps; 0 for norms and biases",
+    )
     alpha: NonNegative = Field(0.75, description="power by which lr falls")
     t0: Positive = Field(1e6, description="step from which weights are averaged")
 

@@ -5,7 +5,7 @@
 
 Left out: the second-order term of ∇ε, as in the papers, and m-sharpness (ε is of the whole batch).
 BatchNorm statistics follow the first pass only, the second pass draws the dropout masks of the
-first (CPU and CUDA), and the loss returned is that of the unperturbed weights.
+first, and the loss returned is that of the unperturbed weights.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
 from fallline.optim.norm import norm
+from fallline.optim.random_numbers import rewound
 
 TINY = 1e-12  # keeps ρ / ‖g‖ finite at a stationary point
 
@@ -108,9 +109,7 @@ class SharpnessAware(Optimizer, ABC):
 
     def _same_dropout(self) -> AbstractContextManager[None]:
         """Rewinds the random numbers after the first pass, so that the second draws the same."""
-        device = self._device
-        cuda = [device.index or 0] if device.type == "cuda" else []
-        return torch.random.fork_rng(cuda)
+        return rewound(self._device)
 
     def _adopt(self) -> None:
         self.param_groups = self.base.param_groups

@@ -60,7 +60,7 @@ def _of_run(run: Run, metric: Metric) -> Answer:
 def _run_sentence(run: Run, judged: Metric) -> str:
     value, images = judged.of(run), run.images_scored(judged.split)
     who = f"{run.settings.get('model.name')} trained by {run.settings.get('optim.name')}"
-    who = run.name if run.program else who
+    who = run.name if run.program or not run.settings else who
     if value is None:
         return f"{who}: no score yet, the run is {run.state} ({run.reason})."
     ended = "" if run.state == "completed" else f" when it was {run.state}"
@@ -80,7 +80,7 @@ def _run_doubts(run: Run, judged: Metric) -> tuple[str, ...]:
             f"95 % interval {ends}, from the number of images alone. It is one training: how "
             "much another seed would differ is not known."
         )
-    if run.settings.get("data.validate_on") == "test":
+    if _validated_on_test(run):
         doubts.append(VALIDATED_ON_TEST)
     if run.state not in ("completed", "unfinished"):
         doubts.append(f"The run {_ended(run)}: {run.reason}.")
@@ -118,8 +118,11 @@ def _of_runs(source: Source, ranked: tuple[Configuration, ...], edges: tuple[str
     metric, first = source.metric, ranked[0] if ranked else None
     if first is None or first.value is None:
         return Answer("No run has a score yet.", (), _tally(source, ranked))
+    if not first.sound:
+        sentence = "No configuration completed all its runs, so there is no winner."
+        return Answer(sentence, tuple(_not_completed(source)), _tally(source, ranked))
     doubts = [*_next_best(ranked, metric), *_flattery(ranked, metric), *_not_completed(source)]
-    if any(run.settings.get("data.validate_on") == "test" for run in source.runs):
+    if any(_validated_on_test(run) for run in source.runs):
         doubts.append(VALIDATED_ON_TEST)
     images = {run.environment.get("data", {}).get("fingerprint") for run in source.runs}
     if len(images - {None}) > 1:
@@ -134,7 +137,9 @@ def _best_sentence(first: Configuration, ranked: tuple[Configuration, ...], metr
     of = f"The best of {wording.count(len(ranked), 'configuration')}"
     reached = f"{wording.value(metric, first.value.value, 1)} {metric.words}"
     if len(ranked) == 1:
-        return f"{chosen} reaches {reached} in the mean over {wording.count(first.seeds, 'seed')}."
+        n = first.value.n if first.value.of == "seeds" else 1
+        over = f" in the mean over {wording.count(n, 'seed')}" if n > 1 else ""
+        return f"{chosen} reaches {reached}{over}."
     return f"{of} reaches {reached}: {chosen}."
 
 
@@ -197,7 +202,12 @@ def _flattery(ranked: tuple[Configuration, ...], metric: Metric) -> list[str]:
     if first.test is not None:
         test = Metric("test/accuracy")
         return [f"{chosen}; on test it reaches {wording.plus_minus(test, first.test)}."]
-    return [f"{chosen}; test was not touched." if metric.is_ours else f"{chosen}."]
+    on_test = any(_validated_on_test(run) for each in ranked for run in each.runs)
+    return [f"{chosen}; test was not touched." if metric.is_ours and not on_test else f"{chosen}."]
+
+
+def _validated_on_test(run: Run) -> bool:
+    return run.settings.get("data.validate_on") == "test"
 
 
 def _not_completed(source: Source) -> list[str]:
@@ -210,12 +220,12 @@ def _not_completed(source: Source) -> list[str]:
 
 def _tally(source: Source, ranked: tuple[Configuration, ...]) -> tuple[Fact, ...]:
     facts = []
-    if ranked and ranked[0].value:
+    if ranked and ranked[0].value and ranked[0].sound:
         best = ranked[0].value
         facts.append(Fact(wording.plus_minus(source.metric, best), source.metric.words))
-    facts.append(Fact(f"{len(ranked):,}", "configurations"))
+    facts.append(Fact(f"{len(ranked):,}", f"configuration{'s' * (len(ranked) != 1)}"))
     facts += [
-        Fact(f"{count:,}", f"runs {state}")
+        Fact(f"{count:,}", f"run{'s' * (count != 1)} {state}")
         for state, count in Counter(run.state for run in source.runs).most_common()
     ]
     seconds = sum(run.train_seconds for run in source.runs)

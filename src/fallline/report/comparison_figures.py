@@ -25,6 +25,7 @@ from fallline.report.figures import (
     metric_axis,
     number_format,
     plain,
+    rows_axis,
 )
 from fallline.report.metric import Metric
 
@@ -56,7 +57,7 @@ class Painter:
         """The scores with their intervals, every repeat as a small point."""
         shown = [s for s in self.workload.standings if s.score]
         traces: list[Plain] = []
-        for standing in shown:
+        for row, standing in enumerate(shown):
             ended = [training for training in standing.repeats if training.has_ended]
             drawn = [self.metric.drawn(self.workload.scoring.worth(each)) for each in ended]
             traces.append(
@@ -64,14 +65,14 @@ class Painter:
                     "type": "scatter",
                     "mode": "markers",
                     "x": drawn,
-                    "y": [label(standing.optimizer)] * len(drawn),
+                    "y": [row] * len(drawn),
                     "text": [f"seed {each.seed}: {each.status}" for each in ended],
                     "marker": {"size": 7, "color": f"{self.colour(standing)}/0.5"},
                     "hovertemplate": f"{number_format(self.metric, 'x')}<extra>%{{text}}</extra>",
                 }
             )
-            traces.append(self._mean(standing))
-        y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
+            traces.append(self._mean(standing, row))
+        y = rows_axis([standing.optimizer for standing in shown])
         view = {"data": traces, "layout": layout(metric_axis(self.metric), y, showlegend=False)}
         caption = (
             "Large points are means over fresh seeds, bars their 95 % intervals, small points the "
@@ -89,19 +90,20 @@ class Painter:
             "type": "scatter",
             "mode": "markers",
             "x": [self.metric.scaled(e.value) for e in estimates],
-            "y": [label(gap.worse) for gap in gaps],
+            "y": list(range(len(gaps))),
+            "text": [plain(gap.worse) for gap in gaps],
             "error_x": error_bars(self.metric, estimates) | {"color": "--series-1", "width": 5},
             "marker": {
                 "size": 10,
                 "color": "--series-1",
                 "symbol": ["circle" if gap.told else "circle-open" for gap in gaps],
             },
-            "hovertemplate": "%{x:.2f} points behind<extra>%{y}</extra>",
+            "hovertemplate": "%{x:.2f} points behind<extra>%{text}</extra>",
         }
         zero: Plain = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1}
         zero["line"] = {"color": "--ink", "width": 1, "dash": "dot"}
         x = {"title": {"text": f"points behind {plain(leader)}", "standoff": 12}}
-        y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
+        y = rows_axis([gap.worse for gap in gaps])
         view = {"data": [points], "layout": layout(x, y, showlegend=False, shapes=[zero])}
         caption = (
             "Mean of the differences seed by seed, with the 95 % interval of each pair alone. "
@@ -142,7 +144,7 @@ class Painter:
         )
         return Figure(self.named("targets"), "The way to a target", caption, views, 380)
 
-    def _mean(self, standing: Standing) -> Plain:
+    def _mean(self, standing: Standing, row: int) -> Plain:
         assert standing.score is not None
         estimate: Estimate = from_seeds(standing.score)
         bars = error_bars(self.metric, [estimate]) | {"color": self.colour(standing), "width": 5}
@@ -150,7 +152,7 @@ class Painter:
             "type": "scatter",
             "mode": "markers",
             "x": [self.metric.drawn(estimate.value)],
-            "y": [label(standing.optimizer)],
+            "y": [row],
             "error_x": bars,
             "marker": {
                 "size": 11,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -67,12 +68,11 @@ def _draw(spec: Plain, figure: Figure) -> dict[str, bytes]:
     axes = canvas.subplots()
     axes.grid(color=LINE, lw=0.6)
     axes.set_axisbelow(True)
-    places = _categories(spec)
     for line in spec["layout"].get("shapes", ()):
         axes.axvline(line["x0"], color=INK, lw=1, ls=":")
     for trace in spec["data"]:
-        DRAWN[trace["type"]](axes, trace, places)
-    _dress(axes, spec["layout"], places)
+        DRAWN[trace["type"]](axes, trace)
+    _dress(axes, spec["layout"])
     labels = [text for text in axes.get_legend_handles_labels()[1] if not text.startswith("_")]
     if spec["layout"].get("showlegend", len(labels) > 1) and labels:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
@@ -85,22 +85,13 @@ def _draw(spec: Plain, figure: Figure) -> dict[str, bytes]:
     return files
 
 
-def _categories(spec: Plain) -> dict[str, int]:
-    """The places of names on an axis of categories."""
-    if spec["layout"]["yaxis"].get("type") != "category":
-        return {}
-    names = dict.fromkeys(name for trace in spec["data"] for name in trace["y"])
-    return {name: place for place, name in enumerate(names)}
+def _points(trace: Plain) -> tuple[list[float], list[float]]:
+    x, y = ([math.nan if v is None else v for v in trace[axis]] for axis in ("x", "y"))
+    return x, y
 
 
-def _points(trace: Plain, places: dict[str, int]) -> tuple[list[Any], list[Any]]:
-    nan = float("nan")
-    x = [nan if value is None else value for value in trace["x"]]
-    return x, [places[v] if places else nan if v is None else v for v in trace["y"]]
-
-
-def _scatter(axes: Any, trace: Plain, places: dict[str, int]) -> None:
-    x, y = _points(trace, places)
+def _scatter(axes: Any, trace: Plain) -> None:
+    x, y = _points(trace)
     name = _name(trace)
     if trace.get("fill") == "toself":
         axes.fill(x, y, linewidth=0, **_colour(trace["fillcolor"]))
@@ -132,13 +123,13 @@ def _marker(symbol: str, size: float) -> Plain:
     return {"marker": MARKERS.get(symbol, "o"), "ms": 0.7 * size} | filling
 
 
-def _bars(axes: Any, trace: Plain, places: dict[str, int]) -> None:
-    x, y = _points(trace, places)
+def _bars(axes: Any, trace: Plain) -> None:
+    x, y = _points(trace)
     colours = [_colour(name)["color"] for name in trace["marker"]["color"]]
     axes.barh(y, x, color=colours, height=0.7, label=_name(trace))
 
 
-def _heatmap(axes: Any, trace: Plain, places: dict[str, int]) -> None:
+def _heatmap(axes: Any, trace: Plain) -> None:
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -154,14 +145,14 @@ def _heatmap(axes: Any, trace: Plain, places: dict[str, int]) -> None:
             axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
 
 
-DRAWN: Final[dict[str, Callable[[Any, Plain, dict[str, int]], None]]] = {
+DRAWN: Final[dict[str, Callable[[Any, Plain], None]]] = {
     "scatter": _scatter,
     "bar": _bars,
     "heatmap": _heatmap,
 }
 
 
-def _dress(axes: Any, layout: Plain, places: dict[str, int]) -> None:
+def _dress(axes: Any, layout: Plain) -> None:
     for name, axis in (("x", layout["xaxis"]), ("y", layout["yaxis"])):
         text = _plain(axis.get("title", {}).get("text", ""))
         title = text + (
@@ -175,9 +166,6 @@ def _dress(axes: Any, layout: Plain, places: dict[str, int]) -> None:
             words = [_plain(word) for word in axis["ticktext"]]
             set_ticks = getattr(axes, f"set_{name}ticks")
             set_ticks(axis["tickvals"], words, fontsize=8, parse_math=False, **turned)
-    if places:
-        words = [_plain(word) for word in places]
-        axes.set_yticks(list(places.values()), words, fontsize=8, parse_math=False)
     if layout["yaxis"].get("autorange") == "reversed" and not axes.yaxis_inverted():
         axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

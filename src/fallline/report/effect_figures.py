@@ -8,7 +8,16 @@ from typing import Any
 
 from fallline.report.configuration import short, written
 from fallline.report.effects import Effect, Effects
-from fallline.report.figures import Figure, Plain, label, layout, metric_axis, number_format, plain
+from fallline.report.figures import (
+    Figure,
+    Plain,
+    label,
+    layout,
+    metric_axis,
+    number_format,
+    plain,
+    rows_axis,
+)
 from fallline.report.metric import Metric
 
 
@@ -17,22 +26,25 @@ def importance_figure(effects: Effects, suffix: str = "") -> Figure | None:
     weighed = effects.importances
     if not weighed:
         return None
-    names = [label(short(importance.key)) for importance in weighed]
+    names = [short(importance.key) for importance in weighed]
+    rows = list(range(len(names)))
     bars: Plain = {
         "type": "bar",
         "orientation": "h",
         "name": "explained by this setting alone",
         "x": [100 * importance.share for importance in weighed],
-        "y": names,
+        "y": rows,
+        "text": [plain(name) for name in names],
+        "textposition": "none",
         "marker": {"color": ["--series-1" if w.is_clear else "--faint" for w in weighed]},
-        "hovertemplate": "%{y}: %{x:.0f} %<extra></extra>",
+        "hovertemplate": "%{text}: %{x:.0f} %<extra></extra>",
     }
     chance: Plain = {
         "type": "scatter",
         "mode": "markers",
         "name": "what chance stays below",
         "x": [100 * importance.by_chance for importance in weighed],
-        "y": names,
+        "y": rows,
         "marker": {"symbol": "line-ns-open", "size": 16, "color": "--ink", "line": {"width": 2}},
         "hovertemplate": "chance stays below %{x:.0f} % in 95 of 100 cases<extra></extra>",
     }
@@ -41,7 +53,7 @@ def importance_figure(effects: Effects, suffix: str = "") -> Figure | None:
         "ticksuffix": " %",
         "range": [0, 100],
     }
-    y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
+    y = rows_axis(names)
     caption = (
         "How much of the order of the configurations that have it each setting explains by itself "
         "(eta squared of Kruskal and Wallis). What two settings do only together is in none of "
@@ -66,8 +78,8 @@ def _effect_figure(name: str, effect: Effect, metric: Metric) -> Figure:
         _points(effect, [(v, metric.drawn(m), t) for v, m, t in effect.points], metric),
     ]
     if effect.without:
-        floor = min(metric.drawn(m) or 0 for _, m, _ in effect.points)
-        missing = [(value, floor, title) for value, title in effect.without]
+        worst = max(effect.points, key=lambda point: metric.order(point[1]))[1]
+        missing = [(value, metric.drawn(worst), title) for value, title in effect.without]
         traces.append(
             _points(effect, missing, metric)
             | {

@@ -77,10 +77,21 @@ def error_bars(metric: Metric, estimates: Sequence[Estimate]) -> Plain:
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.6}
 
 
+def rows_axis(names: Sequence[str]) -> Plain:
+    """A vertical axis with a row for each name, the first on top: rows are 0, 1, 2 and so on."""
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [label(name) for name in names]}
+    bare = {"autorange": "reversed", "showgrid": False, "zeroline": False, "ticksuffix": " "}
+    return ticks | bare
+
+
 def label(text: str) -> str:
-    """A text short enough for an axis; plotly reads some HTML, so its brackets are escaped."""
-    cut = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
-    return plain(cut)
+    """A text short enough for an axis; plotly reads some HTML, so its brackets are escaped.
+
+    Both ends of a longer one stay: paths begin alike, settings end alike.
+    """
+    if len(text) > LONGEST_LABEL:
+        text = f"{text[: LONGEST_LABEL // 2 - 1]}…{text[-LONGEST_LABEL // 2 :]}"
+    return plain(text)
 
 
 def plain(text: str) -> str:

@@ -76,7 +76,15 @@
       for (const { isIntersecting, target } of seen) if (isIntersecting) { watcher.unobserve(target); draw(target); }
     }, { rootMargin: "400px" });
     holders.forEach((holder) => watcher.observe(holder));
-    addEventListener("beforeprint", () => holders.forEach((holder) => drawn.has(holder) || draw(holder)));
+    addEventListener("beforeprint", () => { // paper is white
+      const { theme } = root.dataset;
+      root.dataset.theme = "light";
+      holders.forEach((holder) => draw(holder));
+      addEventListener("afterprint", () => {
+        if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
+        redraw();
+      }, { once: true });
+    });
     for (const holder of holders) {
       const buttons = all("[data-view]", holder);
       for (const button of buttons) button.addEventListener("click", () => {

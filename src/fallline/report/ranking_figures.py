@@ -10,15 +10,21 @@ from fallline.report.figures import (
     Figure,
     Plain,
     error_bars,
-    label,
     layout,
     metric_axis,
     number_format,
     plain,
+    rows_axis,
 )
 from fallline.report.metric import Metric
 
 MOST_RANKED: Final = 15
+POINTS: Final = {
+    "seeds": "Means over seeds have bars of their 95 % intervals.",
+    "images": "Single trainings have bars over the scored images alone: how much seeds differ is "
+    "not in them.",
+    "nothing": "Points without bars are single trainings: how much seeds differ is not known.",
+}
 
 
 def ranking_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
@@ -29,7 +35,7 @@ def ranking_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
         "type": "scatter",
         "mode": "markers",
         "x": [metric.drawn(value.value) for value in values],
-        "y": [label(c.title) for c in shown],
+        "y": list(range(len(shown))),
         "error_x": error_bars(metric, values) | {"color": "--series-1", "width": 5},
         "marker": {"size": 10, "color": "--series-1"},
         "customdata": [
@@ -37,13 +43,9 @@ def ranking_figure(ranked: Sequence[Configuration], metric: Metric) -> Figure:
         ],
         "hovertemplate": f"{number_format(metric, 'x')}<extra>%{{customdata}}</extra>",
     }
-    y = {"autorange": "reversed", "type": "category", "showgrid": False, "ticksuffix": " "}
-    caption = {
-        "seeds": "Points are means over seeds, bars their 95 % intervals.",
-        "images": "One training each: bars are 95 % intervals over the scored images alone, how "
-        "much seeds differ is not in them.",
-        "nothing": "One training each: nothing is known of how much seeds differ.",
-    }[values[0].of if values else "nothing"]
+    y = rows_axis([c.title for c in shown])
+    kinds = {value.of for value in values} or {"nothing"}
+    caption = " ".join(words for kind, words in POINTS.items() if kind in kinds)
     more = f" {len(shown)} of {len(ranked):,} are shown." if len(ranked) > len(shown) else ""
     view = {"data": [points], "layout": layout(metric_axis(metric), y, showlegend=False)}
     return Figure(
@@ -95,5 +97,8 @@ def search_figure(ranked: Sequence[Configuration], metric: Metric, height: int) 
     }
     x = {"title": {"text": "runs, in the order they began"}}
     view = {"data": [runs, line], "layout": layout(x, metric_axis(metric))}
-    caption = "Crosses are runs that did not complete. A line that still rises asks for more runs."
+    rises = "rises" if metric.goal == "maximize" else "falls"
+    caption = (
+        f"Crosses are runs that did not complete. A line that still {rises} asks for more runs."
+    )
     return Figure("search", "How the search went", caption, {"": view}, height)

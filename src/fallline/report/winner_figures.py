@@ -6,7 +6,16 @@ from typing import Final
 
 import numpy as np
 
-from fallline.report.figures import Figure, Plain, error_bars, label, layout, metric_axis
+from fallline.report.figures import (
+    Figure,
+    Plain,
+    error_bars,
+    label,
+    layout,
+    metric_axis,
+    plain,
+    rows_axis,
+)
 from fallline.report.metric import Metric
 from fallline.report.winner import Winner
 
@@ -80,14 +89,15 @@ def _classes(winner: Winner, name: str) -> Figure:
         "type": "scatter",
         "mode": "markers",
         "x": [100 * score.accuracy.value for score in worst],
-        "y": [label(score.name) for score in worst],
+        "y": list(range(len(worst))),
+        "text": [plain(score.name) for score in worst],
         "error_x": error_bars(ACCURACY, [score.accuracy for score in worst])
         | {"color": "--series-1", "width": 4},
         "marker": {"size": 9, "color": "--series-1"},
         "customdata": [score.images for score in worst],
-        "hovertemplate": "%{y}: %{x:.1f} % of %{customdata} images<extra></extra>",
+        "hovertemplate": "%{text}: %{x:.1f} % of %{customdata} images<extra></extra>",
     }
-    y = {"type": "category", "showgrid": False, "ticksuffix": " ", "autorange": "reversed"}
+    y = rows_axis([score.name for score in worst])
     more = (
         f" The {len(worst)} worst of {len(winner.scores)}."
         if len(winner.scores) > len(worst)

@@ -43,9 +43,12 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     train = config.train
     set_threads(train.threads)
     device = pick_device(train.device)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # what names no device means this one
     autocast = _autocast(device, train.precision)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # the shapes are the same each step
     feeds = _feeds(config, images, splits, device)
+    torch.manual_seed(config.seed)
     model = build_model(config, images.shape, len(images.classes))
     _refuse_single_images(model, feeds.train.batch_size, train.hardest, len(splits.train))
     model = model.to(device, memory_format=torch.channels_last)
@@ -110,8 +113,7 @@ def _refuse_single_images(model: nn.Module, batch_size: int, share: float, image
 
 
 def build_model(config: RunConfig, shape: tuple[int, int, int], classes: int) -> Any:
-    """The network the config names, for images of shape (C, H, W), initialized from the seed."""
-    torch.manual_seed(config.seed)
+    """The network the config names, for images of shape (C, H, W), initialized at random."""
     row = MODELS[config.model.name]
     return load(row.target)(shape, classes, **config.model.options)
 

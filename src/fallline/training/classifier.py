@@ -15,6 +15,7 @@ from fallline.data import ImageSet, Split
 from fallline.data.batches import Batches, Normalize
 from fallline.data.decode import ACCEPTED, Plan, decode
 from fallline.errors import DataError
+from fallline.optim.random_numbers import rewound
 from fallline.records import RunFolder
 from fallline.track.terminal import tell
 from fallline.training import checkpoint
@@ -38,8 +39,9 @@ class Prediction:
 class Classifier:
     """A run's network with the weights of its last checkpoint, averaged ones where it has them.
 
-    Computes in fp32. Raises RunError if the folder is no run, CheckpointError if it holds no
-    weights.
+    Computes in fp32 on `device`: cpu, mps, cuda, cuda:1 and so on, or auto for the best there is.
+    Raises RunError if the folder is no run, ConfigError if its config is none, CheckpointError if
+    it holds no weights, DeviceError if there is no such device.
     """
 
     def __init__(self, path: str | Path, *, device: str = "auto") -> None:
@@ -117,7 +119,8 @@ class Classifier:
         for line in loaded.damaged:
             tell(line)
         state = loaded.state
-        model: nn.Module = build_model(self.config, self.shape, len(self.classes))
+        with rewound(torch.device("cpu")):  # it is no business of whoever trains on
+            model: nn.Module = build_model(self.config, self.shape, len(self.classes))
         model.load_state_dict(judged_weights(state))
         return model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 

@@ -53,7 +53,8 @@ def _present() -> list[str]:
 
 def _index_exists(wanted: str) -> bool:
     kind, _, index = wanted.partition(":")
-    return kind != "cuda" or not index or int(index) < torch.cuda.device_count()
+    numbered = index.isdecimal() and int(index) < torch.cuda.device_count()
+    return wanted == kind or (kind == "cuda" and numbered)
 
 
 def _cpu_name() -> str:

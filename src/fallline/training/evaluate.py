@@ -81,16 +81,18 @@ def evaluate(
     was_training = model.training
     model.eval()
     losses, predicted, averaged, labels = [], [], [], []
-    with torch.inference_mode():
-        for batch in batches:
-            with autocast():
-                plain = model(batch.inputs).float()
-                views = _average(model, batch.inputs, plain, tta)
-            losses.append(loss(plain, batch.targets))
-            predicted.append(plain.argmax(dim=1))
-            averaged.append(views.argmax(dim=1))
-            labels.append(batch.targets)
-    model.train(was_training)
+    try:
+        with torch.inference_mode():
+            for batch in batches:
+                with autocast():
+                    plain = model(batch.inputs).float()
+                    views = _average(model, batch.inputs, plain, tta)
+                losses.append(loss(plain, batch.targets))
+                predicted.append(plain.argmax(dim=1))
+                averaged.append(views.argmax(dim=1))
+                labels.append(batch.targets)
+    finally:
+        model.train(was_training)
     every_label, every_loss = torch.cat(labels).cpu(), torch.cat(losses).cpu()
     guessed, by_views = torch.cat(predicted).cpu(), torch.cat(averaged).cpu()
     return Evaluation(

@@ -30,12 +30,13 @@ def fit(job: Job, progress: Progress, watch: Watch) -> None:
                         batch = job.proxy.hardest(batch, factor)
                     loss, right = job.step(batch.inputs, batch.targets, measure=measure)
                 except Diverged as stop:
+                    watch.flush()  # what was measured before is on record
                     raise Diverged(f"{stop.reason} at step {progress.step + 1}") from None
                 if job.ema:
                     job.ema.update()
                 progress.count(len(batch.targets), job.step.gradients, loss, right)
-                if measure:
-                    watch.batch(loss, job.step.grad_norm)
+                if measure and (grad_norm := job.step.grad_norm) is not None:
+                    watch.batch(loss, grad_norm)
                 if progress.step % job.steps_per_epoch == 0 or progress.step == job.total_steps:
                     watch.epoch()
                 watch.save_or_stop_if_due()

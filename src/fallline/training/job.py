@@ -15,6 +15,7 @@ from fallline.config import RunConfig
 from fallline.data import ImageSet
 from fallline.data.batches import Batches
 from fallline.optim.ema import EMA
+from fallline.optim.random_numbers import rewound
 from fallline.training.proxy import Proxy
 from fallline.training.splits import Splits
 from fallline.training.step import Step
@@ -37,7 +38,12 @@ class Feeds:
 class Job:
     """A training, put together and not yet begun.
 
-    `calibration_seconds` went into fitting nets to the training images, and count as training.
+    Attributes:
+        averages: the optimizer is judged by averages of its own, as ScheduleFree is.
+        image_loss: of each image (B,), without smoothing, from logits (B, K) and targets.
+        autocast: a fresh autocast context per call.
+        lr_factor: from steps done to the factor on each group's `initial_lr`.
+        calibration_seconds: went into fitting nets to the training images; they count as training.
     """
 
     config: RunConfig
@@ -90,7 +96,6 @@ class Job:
 
     def _take_statistics(self) -> None:
         """BatchNorm's, of the same batches each time, without a trace in the random numbers."""
-        gpus = [self.device] if self.device.type == "cuda" else []
         batches = islice(self.feeds.train.epoch(0), STATISTICS_BATCHES)
-        with torch.random.fork_rng(gpus), self.autocast():
+        with rewound(self.device), self.autocast():
             update_bn(batches, self.model)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fallline.config import RunConfig
 from fallline.errors import DeviceError, Status, Stop
 from fallline.models.kernels import why_lacking
@@ -142,7 +144,7 @@ def _carry_out(
         steps_per_epoch=job.steps_per_epoch,
         resumed_at=progress.step if folder.metrics.exists() else None,
     )
-    threads = job.config.train.threads if job.device.type == "cpu" else 1
+    threads = torch.get_num_threads() if job.device.type == "cpu" else 1
     status: Status = "completed"
     reason, verdict = "reached its last step", None
     with session.stop_request() as stopping:

@@ -35,6 +35,7 @@ class Proxy:
         shape: (C, H, W) of an image.
         classes: number of classes.
         share: of each batch that is kept, in (0, 1].
+        device: of the net.
         images: normalized ones (N, C, H, W) to whiten the stem by; None where a state follows.
         loss: of each image of a batch, from logits (B, K) and targets.
         autocast: a fresh autocast context per call.
@@ -64,7 +65,7 @@ class Proxy:
         self.share, self.loss, self.autocast = share, loss, autocast
 
     def hardest(self, batch: Batch, lr_factor: float) -> Batch:
-        """The share of the batch on which the net has the largest loss, in the batch's order.
+        """The share of the batch on which the net has the largest loss, in its order, as copies.
 
         The net takes a step on the whole batch, at its own rate times `lr_factor`. Raises Diverged
         before that if its loss is not finite (on a CPU; elsewhere the caller looks later).

@@ -24,6 +24,7 @@ class Step:
     Args:
         model: maps inputs to logits; compiled or not.
         parameters: the model's; frozen ones are passed over.
+        optimizer: over those parameters; its `step` takes a closure.
         loss: mean loss of logits `(B, K)` against targets.
         autocast: a fresh autocast context per call.
         clip: largest gradient norm; 0 for none.

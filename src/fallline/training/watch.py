@@ -36,7 +36,7 @@ class _Reading:
     seconds: float
     lr: float
     loss: Tensor
-    grad_norm: Tensor | None
+    grad_norm: Tensor
 
 
 class _Pace:
@@ -89,17 +89,34 @@ class Watch:
         for record in past:
             self._tell(record)
 
-    def batch(self, loss: Tensor, grad_norm: Tensor | None) -> None:
+    def batch(self, loss: Tensor, grad_norm: Tensor) -> None:
         """Notes a batch's measurements; they are read from the device some times a second."""
         seconds, lr = self.progress.clock.read(), self.job.optimizer.param_groups[0]["lr"]
         self._readings.append(_Reading(self.progress.step, seconds, lr, loss, grad_norm))
         if time.monotonic() - self._read_at >= SECONDS_BETWEEN_READINGS:
-            self._read()
+            self.flush()
+
+    def flush(self) -> None:
+        """Reads the noted measurements from the device, in one wait, and logs them.
+
+        Raises Diverged where a loss among them is not finite, those before it being logged.
+        """
+        self._read_at = time.monotonic()
+        if not self._readings:
+            return
+        readings, self._readings = self._readings, []
+        both = [(reading.loss, reading.grad_norm) for reading in readings]
+        measured = torch.stack([value for pair in both for value in pair]).view(-1, 2).tolist()
+        pace = self._pace.read()
+        for reading, (loss, grad_norm) in zip(readings, measured, strict=True):
+            if not math.isfinite(loss):
+                raise Diverged(f"the loss is {loss} at step {reading.step} or before")
+            self.tracker.log(self._batch_record(reading, loss, grad_norm, pace))
 
     def epoch(self) -> None:
         """Ends an epoch: evaluates if that is due, and logs."""
         with self.progress.clock.paused():
-            self._read()
+            self.flush()
             values = self._epoch_values()
             if self._evaluation_due():
                 values |= self._evaluate()
@@ -151,7 +168,7 @@ class Watch:
 
     def _check(self) -> None:
         """Raises Diverged if what would be saved, running statistics included, is not finite."""
-        self._read()
+        self.flush()
         nets = [self.job.model, self.job.proxy.net] if self.job.proxy else [self.job.model]
         tensors = (tensor for net in nets for tensor in net.state_dict().values())
         weights = [tensor for tensor in tensors if tensor.is_floating_point()]
@@ -174,23 +191,11 @@ class Watch:
         """The epoch, counted from 1, that a step (default: the last one done) belongs to."""
         return -(-(self.progress.step if step is None else step) // self.job.steps_per_epoch)
 
-    def _read(self) -> None:
-        """Reads the noted measurements from the device, in one wait, and logs them."""
-        self._read_at = time.monotonic()
-        if not self._readings:
-            return
-        readings, self._readings = self._readings, []
-        losses = torch.stack([reading.loss for reading in readings]).tolist()
-        pace = self._pace.read()
-        for reading, loss in zip(readings, losses, strict=True):
-            if not math.isfinite(loss):
-                raise Diverged(f"the loss is {loss} at step {reading.step} or before")
-            self.tracker.log(self._batch_record(reading, loss, pace))
-
-    def _batch_record(self, reading: _Reading, loss: float, pace: float) -> Record:
+    def _batch_record(
+        self, reading: _Reading, loss: float, grad_norm: float, pace: float
+    ) -> Record:
         values = {"train/batch_loss": loss, "lr": reading.lr, "images_per_second": pace}
-        if reading.grad_norm is not None:
-            self.progress.grad_norm = values["grad_norm"] = reading.grad_norm.item()
+        self.progress.grad_norm = values["grad_norm"] = grad_norm
         epoch = self._epoch_number(reading.step)
         return Record("batch", reading.step, epoch, reading.seconds, values)
 
