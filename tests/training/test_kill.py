@@ -52,7 +52,7 @@ while killed.read_outcome() is None:
         begin_or_resume(resolved, out=out, name="killed", session=quiet)
         os._exit(0)
     if kills < 8:
-        time.sleep(chance.uniform(0.05, 0.6))
+        time.sleep(chance.uniform(0.05, 0.3))
         os.kill(child, signal.SIGKILL)
         kills += 1
     os.waitpid(child, 0)
