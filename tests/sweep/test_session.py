@@ -369,9 +369,9 @@ def test_the_examples_run(path: Path, tmp_path: Path) -> None:
 def test_as_many_run_as_the_machine_has_cores_or_as_one_says() -> None:
     with pytest.raises(ConfigError, match="no trainings at a time"):
         Local(workers=0)
-    assert [slot.threads for slot in plan(usable_cores())] == [1] * usable_cores()
+    assert [slot.threads for slot in plan(usable_cores(), Share())] == [1] * usable_cores()
     assert len(plan("auto", Share(device="cpu"))) <= usable_cores()
-    (alone,) = plan(1)
+    (alone,) = plan(1, Share())
     assert alone.threads == usable_cores()
     assert alone.environment == {"OMP_NUM_THREADS": str(usable_cores())}
 
@@ -393,7 +393,7 @@ def test_trainings_take_turns_on_the_one_gpu_of_an_apple(monkeypatch: pytest.Mon
     monkeypatch.setattr(slots, "_gpus", list)
     assert [len(plan("auto", Share(device=device))) for device in ("auto", "mps")] == [1, 1]
     assert len(plan("auto", Share(3))) == 3
-    assert len(plan("auto", Share(device="cpu"))) == len(plan(usable_cores()))
+    assert len(plan("auto", Share(device="cpu"))) == len(plan(usable_cores(), Share()))
 
 
 def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -174,7 +174,12 @@ def test_a_run_goes_on_where_there_are_fewer_cores_and_says_so(
     run = train(settings=wide, data="synthetic", out=tmp_path, show="silent", on_eval=prune)
     monkeypatch.setattr(threads, "usable_cores", lambda: 1)
     bound: list[int] = []
-    monkeypatch.setattr(life, "on_own_cores", lambda count: bound.append(count) or nullcontext())  # type: ignore[func-returns-value]
+
+    def bind(count: int) -> AbstractContextManager[None]:
+        bound.append(count)
+        return nullcontext()
+
+    monkeypatch.setattr(life, "on_own_cores", bind)
     assert resume(run.path, show="silent").outcome.status == "completed"
     assert torch.get_num_threads() == 1
     assert bound == [1]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -72,7 +72,7 @@ class SharpnessAware(Optimizer, ABC):
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """Two passes and one step of the base; returns the loss of the unperturbed weights."""
-        with torch.enable_grad(), self._same_dropout():
+        with torch.enable_grad(), rewound(self._device):  # the second pass draws the same dropout
             loss = closure()
         w, g = self._with_gradients()
         first = norm(g)
@@ -106,10 +106,6 @@ class SharpnessAware(Optimizer, ABC):
             yield
         finally:
             torch._foreach_copy_(w, saved)
-
-    def _same_dropout(self) -> AbstractContextManager[None]:
-        """Rewinds the random numbers after the first pass, so that the second draws the same."""
-        return rewound(self._device)
 
     def _adopt(self) -> None:
         self.param_groups = self.base.param_groups

@@ -15,6 +15,15 @@
     redraw();
   });
   prefersDark.addEventListener("change", () => redraw());
+  addEventListener("beforeprint", () => { // paper is white
+    const { theme } = root.dataset;
+    root.dataset.theme = "light";
+    redraw();
+    addEventListener("afterprint", () => {
+      if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
+      redraw();
+    }, { once: true });
+  });
 
   // ---- figures: names of colours become the theme's ----------------------------------------
   const figures = read("data-figures");
@@ -76,15 +85,7 @@
       for (const { isIntersecting, target } of seen) if (isIntersecting) { watcher.unobserve(target); draw(target); }
     }, { rootMargin: "400px" });
     holders.forEach((holder) => watcher.observe(holder));
-    addEventListener("beforeprint", () => { // paper is white
-      const { theme } = root.dataset;
-      root.dataset.theme = "light";
-      holders.forEach((holder) => draw(holder));
-      addEventListener("afterprint", () => {
-        if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
-        redraw();
-      }, { once: true });
-    });
+    addEventListener("beforeprint", () => holders.forEach((holder) => drawn.has(holder) || draw(holder)));
     for (const holder of holders) {
       const buttons = all("[data-view]", holder);
       for (const button of buttons) button.addEventListener("click", () => {

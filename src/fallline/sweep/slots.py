@@ -37,7 +37,7 @@ class Slot:
         return fitted if self.device is None else fitted.with_own_gpu()
 
 
-def plan(workers: int | Literal["auto"], share: Share = Share()) -> list[Slot]:  # noqa: B008
+def plan(workers: int | Literal["auto"], share: Share) -> list[Slot]:
     """The slots of this machine.
 
     Args:

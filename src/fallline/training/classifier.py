@@ -80,13 +80,14 @@ class Classifier:
             good = [file for at, file in enumerate(part) if at not in chunk.faults]
             if good:
                 predictions += map(self._prediction, good, self._probabilities(chunk.pixels))
-        error = DataError(
+        if not faults:
+            return predictions, None
+        return predictions, DataError(
             "cannot read the image",
             seen="\n        ".join(faults),
             allowed=f"{ACCEPTED} files",
             next="name the files themselves, as in FOLDER/*.jpg; convert other formats",
         )
-        return predictions, error if faults else None
 
     def evaluate(self, images: ImageSet, split: Split, *, tta: str = "off") -> Evaluation:
         """Scores a split of an image set with the same classes. Raises DataError for others."""

@@ -144,6 +144,7 @@ def _carry_out(
         steps_per_epoch=job.steps_per_epoch,
         resumed_at=progress.step if folder.metrics.exists() else None,
     )
+    # as there are now: a config may name more, of the machine that the run began on
     threads = torch.get_num_threads() if job.device.type == "cpu" else 1
     status: Status = "completed"
     reason, verdict = "reached its last step", None
