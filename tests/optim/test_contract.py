@@ -153,7 +153,7 @@ def test_rows_of_torch_agree_with_torch(name: str) -> None:
     twin, twin_loss = network()
     options = dict(row.options())
     lr, decay = options.pop("lr"), options.pop("weight_decay", None)
-    groups = parameter_groups(twin, lr=lr, weight_decay=decay)
+    groups = parameter_groups(twin, lr=lr, decays={"weight_decay": decay})
     for group in groups:
         group.update(
             {"lambd": 0.0} if name == "asgd" and group["role"] in ("norm", "bias") else {}

@@ -16,7 +16,7 @@ from torch import nn
 from fallline.errors import ConfigError
 from fallline.optim import table
 from fallline.optim.eager import eager
-from fallline.optim.groups import UNDECAYED, Group, parameter_groups
+from fallline.optim.groups import Group, parameter_groups
 from fallline.optim.pair import Pair
 from fallline.optim.row import ROLES, OptimizerRow, Role
 from fallline.optim.schema import Values, check_options, split_options
@@ -54,34 +54,34 @@ def build(
     groups_of = partial(
         parameter_groups, model, decay_norm_and_bias=decay_norm_and_bias, lr_scale=lr_scale
     )
-    return _assemble(table.row(name), model, groups_of, values, spare=not decay_norm_and_bias)
+    return _assemble(table.row(name), model, groups_of, values)
 
 
 def _assemble(
-    row: OptimizerRow, model: nn.Module, groups_of: GroupsOf, values: Values, *, spare: bool
+    row: OptimizerRow, model: nn.Module, groups_of: GroupsOf, values: Values
 ) -> torch.optim.Optimizer:
     if row.inner is None:
-        return _single(row, groups_of, values, ROLES, spare=spare)
+        return _single(row, groups_of, values, ROLES)
     own, inner = split_options(row, values)
     held = table.row(own.pop(row.inner))
     if row.wraps:
-        base = _assemble(held, model, groups_of, inner, spare=spare)
+        base = _assemble(held, model, groups_of, inner)
         wrapper: torch.optim.Optimizer = eager(load(row.target))(base, model, **own)
         return wrapper
     others = [role for role in ROLES if role not in row.takes]
-    mine = _single(row, groups_of, own, row.takes, spare=spare)
+    mine = _single(row, groups_of, own, row.takes)
     if not groups_of(lr=0.0, roles=others):
         return mine
-    return eager(Pair)(mine, _single(held, groups_of, inner, others, spare=spare))
+    return eager(Pair)(mine, _single(held, groups_of, inner, others))
 
 
 def _single(
-    row: OptimizerRow, groups_of: GroupsOf, values: Values, roles: Iterable[Role], *, spare: bool
+    row: OptimizerRow, groups_of: GroupsOf, values: Values, roles: Iterable[Role]
 ) -> torch.optim.Optimizer:
     values = dict(values)
     lr = values.pop("lr")
-    decay = values.pop("weight_decay", None)
-    groups = groups_of(lr=lr, weight_decay=decay, roles=roles)
+    decays = {name: values.pop(name) for name in row.decays if name in values}
+    groups = groups_of(lr=lr, decays=decays, roles=roles)
     if not groups:
         raise ConfigError(
             f"{row.name} finds no parameters in this model",
@@ -90,13 +90,11 @@ def _single(
         )
     for group in groups:
         group.update(row.marks)
-    if spare:
-        _spare_undecayed(row, groups, values)
     if row.one_group:
         groups = [_one_group(row, groups, lr)]
     kernel = _kernel(row, groups[0]["params"][0].device.type)
-    told = {"lr": lr} | ({} if decay is None else {"weight_decay": decay})  # some use these alone
-    optimizer: torch.optim.Optimizer = eager(load(row.target))(groups, **told, **values, **kernel)
+    values |= {"lr": lr} | decays  # some use these alone
+    optimizer: torch.optim.Optimizer = eager(load(row.target))(groups, **values, **kernel)
     _follow(optimizer, optimizer.defaults.get("lr", lr) / lr)
     return optimizer
 
@@ -106,13 +104,6 @@ def _follow(optimizer: torch.optim.Optimizer, factor: float) -> None:
     for group in optimizer.param_groups if factor != 1 else ():
         group["lr"] *= factor
         group["initial_lr"] *= factor
-
-
-def _spare_undecayed(row: OptimizerRow, groups: list[Group], values: Values) -> None:
-    """Options other than `weight_decay` that shrink weights are 0 for norms and biases as well."""
-    for group in groups:
-        if group["role"] in UNDECAYED:
-            group.update({name: 0.0 for name in row.decays if name in values})
 
 
 def _one_group(row: OptimizerRow, groups: list[Group], lr: float) -> Group:

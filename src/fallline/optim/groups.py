@@ -18,7 +18,7 @@ def parameter_groups(
     model: nn.Module,
     *,
     lr: float,
-    weight_decay: float | None = None,
+    decays: Mapping[str, float] | None = None,
     decay_norm_and_bias: bool = False,
     lr_scale: Mapping[Role, float] | None = None,
     roles: Iterable[Role] = ROLES,
@@ -28,7 +28,7 @@ def parameter_groups(
     Args:
         model: its attribute `head`, if it has one, is the last layer.
         lr: learning rate at the schedule's factor 1; also kept as `initial_lr`.
-        weight_decay: of matrices, filters and the head; None where the optimizer takes none.
+        decays: what shrinks matrices, filters and the head, as `weight_decay` does, by name.
         decay_norm_and_bias: norms and biases decay as well.
         lr_scale: factor on `lr` for a role.
         roles: which roles are wanted.
@@ -39,9 +39,8 @@ def parameter_groups(
         if role in roles and by_role[role]:
             rate = lr * (lr_scale or {}).get(role, 1.0)
             group: Group = {"params": by_role[role], "role": role, "lr": rate, "initial_lr": rate}
-            if weight_decay is not None:
-                decays = decay_norm_and_bias or role not in UNDECAYED
-                group["weight_decay"] = weight_decay if decays else 0.0
+            is_spared = role in UNDECAYED and not decay_norm_and_bias
+            group |= {name: 0.0 if is_spared else decay for name, decay in (decays or {}).items()}
             groups.append(group)
     return groups
 
