@@ -117,24 +117,28 @@ def test_a_device_that_is_not_there_is_an_error(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No network, wherever this runs, and nothing in the cache."""
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    for proxy in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:1")  # closed
+
+
+@pytest.mark.usefixtures("offline")
 def test_cifar10_asked_for_and_not_to_be_had_is_an_error_naming_the_ways_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
-    for proxy in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(proxy, "http://127.0.0.1:1")  # closed: no network, wherever this runs
     assert run(monkeypatch, "train", "--data", "cifar10", "--out", str(tmp_path / "runs")) == 2
     errors = capsys.readouterr().err
     assert "cifar10 is not on this machine" in errors
     assert "--data digits" in errors
 
 
+@pytest.mark.usefixtures("offline")
 def test_without_data_and_network_digits_are_taken_and_the_run_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
-    for proxy in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(proxy, "http://127.0.0.1:1")
     words = ["train", "--out", str(tmp_path / "runs"), "--name", "r", "--quiet"]
     assert run(monkeypatch, *words, *SMALL, "--set", "max_steps=3") == 0
     assert "trains on digits instead" in capsys.readouterr().err
@@ -144,12 +148,10 @@ def test_without_data_and_network_digits_are_taken_and_the_run_says_so(
     assert "these are digits" in environment["data"]["notes"][-1]
 
 
+@pytest.mark.usefixtures("offline")
 def test_settings_for_larger_images_are_not_put_upon_digits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
-    for proxy in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(proxy, "http://127.0.0.1:1")
     assert run(monkeypatch, "train", "best", "--out", str(tmp_path / "runs"), "--name", "r") == 2
     errors = capsys.readouterr().err
     assert "cifar10 is not on this machine" in errors

@@ -313,24 +313,22 @@ def test_half_a_file_is_removed_unless_somebody_is_still_writing_it(
     assert sorted(path.parent.iterdir()) == sorted([path, going_on, another])
 
 
-def test_a_file_put_there_by_hand_that_is_another_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a file may be put that no address has, and whose content is to be `right`."""
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    monkeypatch.setattr(download, "_published", lambda row: [("file", [], md5(b"right"))])
     path = download.downloads_folder(DATA["cifar10"]) / "file"
     path.parent.mkdir(parents=True)
-    path.write_bytes(b"half")
-    monkeypatch.setattr(download, "_published", lambda row: [("file", [], md5(b"right"))])
+    return path
+
+
+def test_a_file_put_there_by_hand_that_is_another_is_named(by_hand: Path) -> None:
+    by_hand.write_bytes(b"half")
     with pytest.raises(DataUnavailable, match="it is there, with another checksum"):
         download.fetch(DATA["cifar10"], silent)
 
 
-def test_a_file_put_there_by_hand_needs_no_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
-    path = download.downloads_folder(DATA["cifar10"]) / "file"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"right")
-    monkeypatch.setattr(download, "_published", lambda row: [("file", [], md5(b"right"))])
-    assert download.fetch(DATA["cifar10"], silent) == [path]
+def test_a_file_put_there_by_hand_needs_no_network(by_hand: Path) -> None:
+    by_hand.write_bytes(b"right")
+    assert download.fetch(DATA["cifar10"], silent) == [by_hand]

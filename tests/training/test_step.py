@@ -43,17 +43,17 @@ def test_every_gradient_is_counted_whoever_asks_for_it(
     assert run.history[-1]["gradients"] == run.outcome.gradients
 
 
+def sgd_step(model: nn.Module, clip: float) -> Step:
+    """A step of plain SGD at a rate of 1: weights move by the gradient."""
+    loss = partial(cross_entropy, smoothing=0.0, reduction="mean")
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    return Step(model, model.parameters(), optimizer, loss, autocast=nullcontext, clip=clip)
+
+
 def test_a_long_gradient_is_cut_to_the_length_allowed() -> None:
     model = nn.Linear(3, 2, bias=False)
     before = model.weight.detach().clone()
-    step = Step(
-        model,
-        model.parameters(),
-        torch.optim.SGD(model.parameters(), lr=1.0),
-        partial(cross_entropy, smoothing=0.0, reduction="mean"),
-        autocast=nullcontext,
-        clip=0.5,
-    )
+    step = sgd_step(model, clip=0.5)
     step(100 * torch.ones(4, 3), torch.tensor([0, 1, 0, 0]), measure=True)
     assert (model.weight - before).norm().item() == pytest.approx(0.5, rel=1e-4)
     assert step.grad_norm is not None
@@ -76,14 +76,7 @@ def test_a_gradient_that_is_not_finite_changes_no_weight_where_its_norm_is_known
     clip: float, measure: bool
 ) -> None:
     model = SteepAtZero()
-    step = Step(
-        model,
-        model.parameters(),
-        torch.optim.SGD(model.parameters(), lr=0.1),
-        partial(cross_entropy, smoothing=0.0, reduction="mean"),
-        autocast=nullcontext,
-        clip=clip,
-    )
+    step = sgd_step(model, clip=clip)
     with pytest.raises(Diverged, match="norm of the gradient"):
         step(torch.ones(4, 2), torch.tensor([0, 1, 0, 0]), measure=measure)
     assert torch.equal(model.weight, torch.zeros(2))
