@@ -35,7 +35,7 @@ pictures: setup  ## draw the pictures of README and docs anew, but the race: abo
 
 format:
 	$(RUN) ruff format --check .
-	$(RUN) clang-format --dry-run --Werror src/fallline/models/native/*.[ch]
+	$(RUN) clang-format --dry-run --Werror $$(find src/fallline/models/native -name "*.[ch]")
 
 lint:
 	$(RUN) ruff check .

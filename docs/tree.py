@@ -41,7 +41,7 @@ def tree() -> str:
             files = sorted(set(folder.glob("*.py")) - {folder / "__init__.py"})
             files += sorted(folder.rglob("*.[ch]"))
             names = [(file.relative_to(folder).as_posix(), file) for file in files]
-            lines += [line, *(f"    {name:<24}{sentence(file)}" for name, file in names)]
+            lines += [line, *(f"    {name:<28}{sentence(file)}" for name, file in names)]
         else:
             file = SOURCE / f"{name}.py"
             lines.append(f"  {file.name:<26}{sentence(file)}")

@@ -30,14 +30,15 @@ from fallline.models.kernels import (
     AMX,
     AVX512,
     OPTIONS,
-    PRODUCTS,
     SOURCES,
+    WAYS,
     Found,
     Lacking,
     able,
     compiled,
     kernels,
     opened,
+    sources_of,
 )
 from fallline.models.layers import conv_norm_act
 from fallline.models.table import MODELS
@@ -45,6 +46,7 @@ from fallline.openmp import openmp
 from fallline.registry import load
 
 BF16 = torch.bfloat16
+MORE = {"amx": 1.2, "avx512": 3.5}  # error than torch's: there factors are rounded, too
 TEAM = ("GOMP_parallel", "omp_get_thread_num")  # what the kernels take of OpenMP
 SHAPES = [  # images, channels in and out, height, width
     (32, 24, 32, 9, 9),
@@ -59,14 +61,15 @@ SHAPES = [  # images, channels in and out, height, width
     (32, 16, 176, 3, 3),
     (33, 16, 16, 41, 41),  # more than stays in the cache: several bands, and portions of sums
     (96, 64, 64, 15, 15),
+    (200, 32, 32, 9, 9),  # chunks of several blocks of images, and one of fewer
 ]
 
 
-@pytest.fixture(params=PRODUCTS)
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each way to multiply that this CPU has; the kernels compute by it."""
     name: str = request.param
-    missing = PRODUCTS[name].keys() - cpu_flags()
+    missing = WAYS[name].keys() - cpu_flags()
     if missing or shutil.which(os.environ.get("CC", "cc")) is None:
         pytest.skip(f"they need a C compiler and a CPU with {', '.join(sorted(missing))}")
     found = Found(opened(name), name)
@@ -157,7 +160,6 @@ def one_pass(
     return {name: value.double() for name, value in found.items() if value is not None}
 
 
-@there
 @pytest.mark.parametrize(
     ("activation", "pooled", "adds"),
     [
@@ -170,8 +172,12 @@ def one_pass(
     ids=str,
 )
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_kernels_round_hardly_more_than_torch(
-    shape: tuple[int, int, int, int, int], pooled: bool, adds: bool, activation: nn.Module
+def test_the_kernels_round_little_more_than_torch(
+    way: str,
+    shape: tuple[int, int, int, int, int],
+    pooled: bool,
+    adds: bool,
+    activation: nn.Module,
 ) -> None:
     images, inputs, outputs, height, width = shape
     pooled = pooled and min(height, width) > 1
@@ -180,14 +186,13 @@ def test_the_kernels_round_hardly_more_than_torch(
     of = images, outputs, *sides
     given = rounded(images, inputs, height, width), rounded(*of) if adds else None, rounded(*of)
     ours, theirs, exact = (
-        one_pass(way, conv, norm, activation, pooled, given)
-        for way in ("kernels", "torch", "exact")
+        one_pass(by, conv, norm, activation, pooled, given) for by in ("kernels", "torch", "exact")
     )
     assert ours.keys() == theirs.keys() == exact.keys()
     slack = 0.03 if isinstance(activation, nn.ReLU) else 2e-3  # some cells are on its other side
     for name, value in exact.items():
         error, allowed = ((r[name] - value).norm() / value.norm() for r in (ours, theirs))
-        assert error < 1.2 * allowed + slack, name
+        assert error < MORE[way] * allowed + slack, name
 
 
 @there
@@ -428,12 +433,13 @@ def test_a_gradient_of_gradients_is_refused_instead_of_wrong() -> None:
         torch.autograd.backward(gradient.sum())
 
 
-def test_vectors_do_not_pay_for_laying_maps_out(way: str) -> None:
-    conv, norm = layers(16, 16)
-    layer, x = tiles.Layer(conv, norm, nn.ReLU(), pooled=False), torch.randn(32, 16, 4, 4)
+@pytest.mark.parametrize("inputs", [16, 64])
+def test_vectors_pay_for_laying_out_wide_maps_only(way: str, inputs: int) -> None:
+    conv, norm = layers(inputs, 16)
+    layer, x = tiles.Layer(conv, norm, nn.ReLU(), pooled=False), torch.randn(32, inputs, 4, 4)
     with torch.autocast("cpu", BF16):
         assert layer.serves(laid_out(x))
-        assert layer.serves(x) == (way == "amx.c")
+        assert layer.serves(x) == (way == "amx" or inputs == 64)
 
 
 @pytest.fixture
@@ -449,16 +455,16 @@ def test_without_a_compiler_there_are_none(
     with pytest.raises(
         Lacking, match="no C compiler no-such-compiler, which the variable CC names"
     ):
-        compiled("amx.c")
+        compiled("amx")
     monkeypatch.setenv("CC", "false")  # a compiler that fails
     with pytest.raises(Lacking, match=r"false does not compile them .*: exit code 1"):
-        compiled("amx.c")
+        compiled("amx")
     monkeypatch.setenv("CC", "gcc -D'")
     with pytest.raises(Lacking, match="the variable CC is no command: No closing quotation"):
-        compiled("amx.c")
+        compiled("amx")
     monkeypatch.setenv("CC", "sh -c 'echo x.c:1: error: no such header >&2; exit 1'")
     with pytest.raises(Lacking, match=r"x.c:1: error: no such header"):
-        compiled("amx.c")
+        compiled("amx")
     assert not list(empty_cache.iterdir())
 
 
@@ -469,7 +475,7 @@ def test_a_cache_that_cannot_be_written_is_said(
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "file"))
     monkeypatch.setenv("CC", "true")
     with pytest.raises(Lacking, match=r"Not a directory.*FALLLINE_CACHE"):
-        compiled("amx.c")
+        compiled("amx")
 
 
 def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,12 +486,12 @@ def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("granted", [True, False])
-@pytest.mark.parametrize(("flags", "best"), [(AMX, "amx.c"), (AVX512, "avx512.c")], ids=str)
+@pytest.mark.parametrize(("flags", "best"), [(AMX, "amx"), (AVX512, "avx512")], ids=str)
 def test_tiles_go_before_vectors_where_linux_grants_them(
     flags: dict[str, str], best: str, granted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def open_if_granted(products: str) -> object:
-        if products == "amx.c" and not granted:
+    def open_if_granted(way: str) -> object:
+        if way == "amx" and not granted:
             raise Lacking("no tiles")
         return object()
 
@@ -493,34 +499,34 @@ def test_tiles_go_before_vectors_where_linux_grants_them(
     monkeypatch.setattr(native, "opened", open_if_granted)
     found = native._found.__wrapped__()
     monkeypatch.setattr(native, "_found", lambda: found)
-    assert found.products == (best if granted else "avx512.c")
-    assert native.have_tiles() == (found.products == "amx.c")
-    assert found.products in able()
+    assert found.way == (best if granted else "avx512")
+    assert native.have_tiles() == (found.way == "amx")
+    assert found.way in able()
 
 
 def test_tiles_that_linux_refuses_are_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = SimpleNamespace(tiles_open=lambda *passed: 1)
-    monkeypatch.setattr(native, "compiled", lambda products: Path("kernels.so"))
+    monkeypatch.setattr(native, "compiled", lambda way: Path("kernels.so"))
     monkeypatch.setattr("ctypes.CDLL", lambda path: refusing)
     monkeypatch.setattr(native, "openmp", lambda: SimpleNamespace(**dict.fromkeys(TEAM)))
     with pytest.raises(Lacking, match="Linux does not grant"):
-        opened("amx.c")
+        opened("amx")
 
 
 def test_a_library_that_cannot_be_loaded_is_lacking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "kernels.so").write_text("not a library")
-    monkeypatch.setattr(native, "compiled", lambda products: tmp_path / "kernels.so")
+    monkeypatch.setattr(native, "compiled", lambda way: tmp_path / "kernels.so")
     monkeypatch.setattr(native, "openmp", lambda: SimpleNamespace(**dict.fromkeys(TEAM)))
     with pytest.raises(Lacking, match=r"kernels.so.*FALLLINE_CACHE=FOLDER moves it"):
-        opened("avx512.c")
+        opened("avx512")
 
 
 def test_without_torchs_own_threads_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "openmp", lambda: None)
     with pytest.raises(Lacking, match="libgomp"):
-        opened("amx.c")
+        opened("amx")
 
 
 def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
@@ -540,7 +546,8 @@ def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
         ("convnet", {}, 31, False, False),
         ("convnet", {"activation": "tanh"}, 32, False, False),
         ("convnet", {"widths": (20, 20, 20)}, 32, False, False),
-        ("resnet18", {}, 32, True, False),  # nothing lays its maps out
+        ("resnet18", {}, 32, True, True),
+        ("resnet20", {"width": 8}, 32, True, False),  # nothing lays its narrow maps out
         ("mlp", {}, 32, False, False),
     ],
     ids=str,
@@ -654,12 +661,12 @@ def test_a_compiler_that_hangs_is_ended(
     monkeypatch.setattr(native, "SECONDS", 0.1)
     began = time.monotonic()
     with pytest.raises(Lacking, match=r"longer than 0.1 s"):
-        compiled("amx.c")
+        compiled("amx")
     assert time.monotonic() - began < 60
     assert not list(empty_cache.iterdir())
 
 
-@pytest.mark.parametrize(("name", "file"), [("PIECES", "norm.c"), ("PAIR", "tiles.h")])
+@pytest.mark.parametrize(("name", "file"), [("PIECES", "norm.c")])
 def test_the_room_made_for_the_kernels_is_what_they_fill(name: str, file: str) -> None:
     (number,) = re.findall(rf"\b{name} = (\d+)", (SOURCES / file).read_text())
     assert getattr(tiles, name) == int(number)
@@ -668,12 +675,11 @@ def test_the_room_made_for_the_kernels_is_what_they_fill(name: str, file: str) -
 def test_they_compile_without_a_warning(way: str, tmp_path: Path) -> None:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     assert compiler is not None
-    left_out = PRODUCTS.keys() - {way}
-    sources = [str(file) for file in sorted(SOURCES.glob("*.c")) if file.name not in left_out]
+    sources = [str(file) for file in sources_of(way) if file.suffix == ".c"]
     strict = ["-Wall", "-Wextra", "-Werror"]
     command = [
         compiler,
-        *PRODUCTS[way].values(),
+        *WAYS[way].values(),
         *OPTIONS,
         *strict,
         "-o",

@@ -34,7 +34,7 @@ AVX512 = {  # what all kernels use, and no more, as Linux and as compilers name 
     "fma": "-mfma",
 }
 AMX = AVX512 | {"amx_tile": "-mamx-tile", "amx_bf16": "-mamx-bf16"}
-PRODUCTS = {"amx.c": AMX, "avx512.c": AVX512}  # one is compiled, the first that a CPU is able to
+WAYS = {"amx": AMX, "avx512": AVX512}  # one is compiled, the first that a CPU is able to
 OPTIONS = (
     "-O3",
     "-mtune=sapphirerapids",
@@ -52,10 +52,10 @@ class Lacking(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """The open library and the file with its products; or neither, and why."""
+    """The open library and the way it multiplies; or neither, and why."""
 
     library: ctypes.CDLL | None = None
-    products: str = ""
+    way: str = ""
     why: str = ""
 
 
@@ -69,7 +69,7 @@ def have_tiles() -> bool:
 
     That is several times as fast as by vectors.
     """
-    return (_found().products or next(iter(able()), "")) == "amx.c"
+    return (_found().way or next(iter(able()), "")) == "amx"
 
 
 def why_lacking() -> str:
@@ -78,28 +78,28 @@ def why_lacking() -> str:
 
 
 def able() -> list[str]:
-    """The files of `native/` with products that this CPU is able to, the fastest first."""
-    return [file for file, flags in PRODUCTS.items() if cpu_flags() >= flags.keys()]
+    """The ways to multiply that this CPU has, the fastest first."""
+    return [way for way, flags in WAYS.items() if cpu_flags() >= flags.keys()]
 
 
 @cache
 def _found() -> Found:
     reasons = []
-    for products in able():
+    for way in able():
         try:
-            return Found(opened(products), products)
+            return Found(opened(way), way)
         except Lacking as why:
             reasons.append(str(why))
     return Found(why=(reasons or [f"they need a CPU with {', '.join(sorted(AVX512))}"])[0])
 
 
-def opened(products: str) -> ctypes.CDLL:
-    """The kernels with the products of that file, open for torch's threads. Raises Lacking."""
+def opened(way: str) -> ctypes.CDLL:
+    """The kernels that multiply that way, open for torch's threads. Raises Lacking."""
     team = openmp()
     if team is None:
         raise Lacking("they need a torch that brings its own libgomp")
     try:
-        library = ctypes.CDLL(str(compiled(products)))
+        library = ctypes.CDLL(str(compiled(way)))
     except OSError as error:  # as where nothing is executed from the disk
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
     if library.tiles_open(team.GOMP_parallel, team.omp_get_thread_num):
@@ -107,16 +107,15 @@ def opened(products: str) -> ctypes.CDLL:
     return library
 
 
-def compiled(products: str) -> Path:
+def compiled(way: str) -> Path:
     """The shared library of the kernels, compiled if it was not yet. Raises Lacking.
 
     Its name holds the digests of what it was made of and of itself: a damaged one, which would end
     the process that loads it, is not taken.
     """
     folder = cache_folder() / "kernels"
-    command = [*_compiler(), *PRODUCTS[products].values(), *OPTIONS]
-    others = PRODUCTS.keys() - {products}
-    sources = sorted(file for file in SOURCES.iterdir() if file.name not in others)
+    command = [*_compiler(), *WAYS[way].values(), *OPTIONS]
+    sources = sources_of(way)
     told = " ".join(command).encode()
     made_of = _digest(told, *(source.read_bytes() for source in sources))
     for file in sorted(folder.glob(f"{made_of}-*.so")):
@@ -141,6 +140,11 @@ def compiled(products: str) -> Path:
     except OSError as error:
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
     return file
+
+
+def sources_of(way: str) -> list[Path]:
+    """What kernels that multiply that way are made of: what all share, and a folder of its own."""
+    return [*sorted(SOURCES.glob("*.[ch]")), *sorted((SOURCES / way).glob("*.[ch]"))]
 
 
 def _compiler() -> list[str]:

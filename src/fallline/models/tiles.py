@@ -19,8 +19,8 @@ from fallline.models.kernels import have_tiles, kernels
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 PIECES = 32  # of rows, in norm.c
-PAIR = 32  # images whose products are summed at a time, in tiles.h
 IMAGES = 32  # fewer are not worth laying out
+WIDE = 64  # inputs of a convolution by vectors for which a map is worth laying out anew
 
 
 def serve(x: Tensor) -> bool:
@@ -39,12 +39,18 @@ def serve(x: Tensor) -> bool:
 def suit(net: nn.Module, images: int) -> bool:
     """Whether kernels would serve a layer of a net, and batches of so many images.
 
-    By vectors a net has to say so itself: by `lays_out`, see `Layer.serves`.
+    One that lays its maps out itself says so by `lays_out`.
     """
     layers = list(net.modules())
-    convs = any(isinstance(layer, nn.Conv2d) and knows_conv(layer) for layer in layers)
-    known = convs and any(knows_activation(layer) for layer in layers)
-    return images >= IMAGES and (known if have_tiles() else getattr(net, "lays_out", False))
+    convs = [layer for layer in layers if isinstance(layer, nn.Conv2d) and knows_conv(layer)]
+    known = any(knows_activation(layer) for layer in layers)
+    pay = getattr(net, "lays_out", False) or any(map(_pays, convs))
+    return images >= IMAGES and known and bool(convs) and pay
+
+
+def _pays(conv: nn.Conv2d) -> bool:
+    """Whether laying a map out anew takes less time than its kernel saves."""
+    return have_tiles() or conv.in_channels >= WIDE
 
 
 def laid_out(x: Tensor) -> Tensor:
@@ -86,11 +92,8 @@ class Layer:
     pooled: bool
 
     def serves(self, x: Tensor) -> bool:
-        """Whether kernels compute it on x (B, C, H, W).
-
-        Vectors gain no more than laying x out anew takes, so it has to lie cell by cell for them.
-        """
-        if not serve(x) or not (have_tiles() or _is_laid_out(x)):
+        """Whether kernels compute it on x (B, C, H, W)."""
+        if not serve(x) or not (_is_laid_out(x) or _pays(self.conv)):
             return False
         return self._knows_layers() and self._knows_shape(x.shape)
 
@@ -219,13 +222,9 @@ def _correlate(x: Tensor, of_z: Tensor, chosen: Tensor | None) -> Tensor:
     height, width, images, inputs = x.shape
     (rows, columns), outputs = _unpooled(of_z, chosen), of_z.shape[3]
     gradient = _floats(outputs, 3, 3, inputs)
-    filled = images + -images % PAIR
-    _call(
-        "correlate", x, of_z, chosen, gradient,
-        x.new_empty(height * width * filled * inputs),
-        x.new_empty(rows * columns * filled * outputs),
-        images, height, width, rows, columns, inputs, outputs,
-    )  # fmt: skip
+    sizes = images, height, width, rows, columns, inputs, outputs
+    space = x.new_empty(_room("correlated", *sizes), dtype=torch.uint8)
+    _call("correlate", x, of_z, chosen, gradient, space, *sizes)
     return gradient.permute(0, 3, 1, 2)
 
 
@@ -238,8 +237,9 @@ def _unpooled(z: Tensor, chosen: Tensor | None) -> tuple[int, int]:
 def _packed(weight: Tensor, *, flipped: bool) -> Tensor:
     """Weights (O, C, 3, 3) as the kernel takes them; flipped ones lead from outputs to inputs."""
     weight = weight.contiguous(memory_format=torch.channels_last)
-    into = torch.empty_like(weight, dtype=torch.bfloat16)
-    _call("pack", weight, into, *(weight.shape[1::-1] if flipped else weight.shape[:2]), flipped)
+    sizes = weight.shape[1::-1] if flipped else weight.shape[:2]
+    into = weight.new_empty(_room("packed", *sizes), dtype=torch.bfloat16)
+    _call("pack", weight, into, *sizes, flipped)
     return into
 
 
@@ -290,6 +290,13 @@ def _call(name: str, *arguments: Any) -> None:
     library = kernels()
     assert library is not None
     getattr(library, f"tiles_{name}")(*map(_passed, arguments), torch.get_num_threads())
+
+
+def _room(name: str, *sizes: int) -> int:
+    """How much of what is `name` a kernel has to find room for."""
+    function = getattr(kernels(), f"tiles_{name}")
+    function.restype = ctypes.c_long
+    return int(function(*sizes))
 
 
 def _passed(argument: Any) -> Any:

@@ -1,6 +1,7 @@
 /* Torch's threads, of the OpenMP library that it has loaded. */
-#include "products.h"
+#include "tiles.h"
 #include <stdatomic.h>
+#include <stdlib.h>
 
 typedef void (*Team)(void (*)(void *), void *, unsigned, unsigned);
 static Team team;
@@ -54,4 +55,16 @@ void run(void (*work)(void *, struct queue *), void *job, int threads) {
     for (int i = 0; i < threads; i++) atomic_init(&shares[i].taken, 0);
     struct call c = {work, job, shares, threads};
     team(begin, &c, (unsigned)threads, 0);
+}
+
+void *thread_space(size_t bytes) {
+    static _Thread_local void *space;
+    static _Thread_local size_t room;
+    if (room < bytes) {
+        free(space);
+        space = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        if (!space) abort();
+        room = bytes;
+    }
+    return space;
 }

@@ -1,13 +1,9 @@
-/* What the kernels share: torch's threads, and how maps are split into tiles.
+/* What the kernels share: torch's threads, the maps, and how values are moved within vectors.
  *
- * Maps lie cell by cell, (H, W, B, C), in bfloat16. The 16 rows of a tile are 16 images' values of
- * one cell, so that another tap of a filter is another cell's tiles, one beyond the edge is left
- * out instead of multiplied by zeros, and nothing is laid out anew before it is multiplied.
- *
- * Channels come in blocks, of a size that divides them (`part`): k of those that are summed over,
- * PAIR at most, and n of those that are a tile's columns, TILE at most. */
+ * Maps lie cell by cell, (H, W, B, C), in bfloat16: 16 images' values of a cell are a tile. */
 #pragma once
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef uint16_t bf16;
@@ -31,14 +27,34 @@ void run(void (*work)(void *job, struct queue *queue), void *job, int threads);
 /* The next of so many items, or -1. */
 long take(struct queue *queue, long items);
 
+/* Memory of a thread: kept from call to call, and beyond the thread's end. */
+void *thread_space(size_t bytes);
+
+/* Asks Linux for the use of what products are computed with; returns 0 if it grants it. */
+int ask_for_products(void);
+
 static inline int least(int a, int b) { return a < b ? a : b; }
 static inline int quotient_up(int all, int size) { return (all + size - 1) / size; }
 
-/* Largest even part of `channels` that divides them and is at most `most`. */
-static inline int part(int channels, int most) {
-    int size = most;
-    while (size > 2 && channels % size) size -= 2;
-    return size;
+/* Takes `other`, the i-th, where it is larger than the best; NaN is larger than all. */
+static inline void larger(__m512 *best, __m512i *which, __m512 other, int i) {
+    __mmask16 number = _mm512_cmp_ps_mask(*best, *best, _CMP_ORD_Q);
+    __mmask16 is_larger = _mm512_mask_cmp_ps_mask(number, other, *best, _CMP_NLE_UQ);
+    *best = _mm512_mask_mov_ps(*best, is_larger, other);
+    *which = _mm512_mask_mov_epi32(*which, is_larger, _mm512_set1_epi32(i));
+}
+
+/* The first 16 and the last 16 values in turn: a0 b0 a1 b1 and so on. */
+static inline __m512i in_turn(__m512i both) {
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22,
+                         6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, both);
+}
+
+/* Two rows' values in turn, rounded. */
+static inline __m512i rounded_in_turn(__m512 a, __m512 b) {
+    return in_turn((__m512i)_mm512_cvtne2ps_pbh(b, a));
 }
 
 /* 16 rows of 16 values of 32 bits, turned. */

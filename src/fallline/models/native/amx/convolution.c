@@ -3,21 +3,12 @@
  * That gradient is a convolution too, of unpooled gradients with flipped weights. Sums have one
  * order, whatever the number of threads. */
 #include "products.h"
-#include <stdlib.h>
 
 struct pack {
     const float *weight;
     bf16 *packed;
     int outs, ins, flipped;
 };
-
-/* Two rows' values in turn: a0 b0 a1 b1 and so on. */
-static inline __m512i in_turn(__m512 a, __m512 b) {
-    const __m512i order =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22,
-                         6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
-}
 
 static void pack_some(void *job, struct queue *queue) {
     const struct pack *p = job;
@@ -34,9 +25,10 @@ static void pack_some(void *job, struct queue *queue) {
                 if (p->flipped) {
                     const float *w = p->weight + (TAPS - 1l - tap) * p->outs + first + d * k * row;
                     for (int i = 0; i < k; i += 2, w += 2 * row)
-                        _mm512_mask_storeu_epi32(into + i * n, outs,
-                                                 in_turn(_mm512_maskz_loadu_ps(outs, w),
-                                                         _mm512_maskz_loadu_ps(outs, w + row)));
+                        _mm512_mask_storeu_epi32(
+                            into + i * n, outs,
+                            rounded_in_turn(_mm512_maskz_loadu_ps(outs, w),
+                                            _mm512_maskz_loadu_ps(outs, w + row)));
                     continue;
                 }
                 __m512i pairs[16];
@@ -53,6 +45,9 @@ static void pack_some(void *job, struct queue *queue) {
             }
     }
 }
+
+/* The elements of so many filters, packed. */
+EXPORTED long tiles_packed(int outs, int ins) { return (long)outs * TAPS * ins; }
 
 /* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them:
  * (outs / n, 3, ins / k, 3, k / 2, n, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a
@@ -96,31 +91,12 @@ static void unpool(const struct convolution *c, long first, int top, int bottom,
         }
 }
 
-/* Memory of a thread, NEAR or three rows of x, whatever is more: kept from call to call, and
- * beyond the thread's end. */
-static void *thread_space(size_t bytes) {
-    static _Thread_local void *space;
-    static _Thread_local size_t room;
-    if (room < bytes) {
-        free(space);
-        space = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        if (!space) abort();
-        room = bytes;
-    }
-    return space;
-}
-
-/* Of four cells' sums the largest, and which it was; NaN is larger than all. */
+/* Of four cells' sums the largest, and which it was. */
 static inline void largest(const float *sums, __m512 *best, __m128i *which) {
     __m512i at = _mm512_setzero_si512();
     *best = _mm512_load_ps(sums);
-    for (int i = 1; i < 4; i++) {
-        __m512 other = _mm512_load_ps(sums + (i / 2 * WIDE + i % 2) * TILE * PAIR);
-        __mmask16 number = _mm512_cmp_ps_mask(*best, *best, _CMP_ORD_Q);
-        __mmask16 larger = _mm512_mask_cmp_ps_mask(number, other, *best, _CMP_NLE_UQ);
-        *best = _mm512_mask_mov_ps(*best, larger, other);
-        at = _mm512_mask_mov_epi32(at, larger, _mm512_set1_epi32(i));
-    }
+    for (int i = 1; i < 4; i++)
+        larger(best, &at, _mm512_load_ps(sums + (i / 2 * WIDE + i % 2) * TILE * PAIR), i);
     *which = _mm512_cvtepi32_epi8(at);
 }
 

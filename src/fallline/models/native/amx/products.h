@@ -1,10 +1,22 @@
-/* The sums of products that take the time, by tiles (amx.c) or by vectors (avx512.c).
+/* The sums of products by AMX, and how maps are split into its tiles.
  *
- * One of the two is compiled: what the CPU multiplies with. */
+ * The 16 rows of a tile are 16 images' values of one cell, so that another tap of a filter is
+ * another cell's tiles, one beyond the edge is left out instead of multiplied by zeros, and
+ * nothing is laid out anew before it is multiplied.
+ *
+ * Channels come in blocks, of a size that divides them (`part`): k of those that are summed over,
+ * PAIR at most, and n of those that are a tile's columns, TILE at most. */
 #pragma once
-#include "tiles.h"
+#include "../tiles.h"
 
-/* What a core's tiles are laid out for; where vectors multiply, nothing. */
+/* Largest even part of `channels` that divides them and is at most `most`. */
+static inline int part(int channels, int most) {
+    int size = most;
+    while (size > 2 && channels % size) size -= 2;
+    return size;
+}
+
+/* What a core's tiles are laid out for. */
 struct layout {
     uint8_t palette, start, reserved[14];
     uint16_t bytes[16];
@@ -13,9 +25,6 @@ struct layout {
 
 /* The compiler is told that memory is read or written: the headers of GCC 12 do not say so. */
 #define SETTLED(memory) __asm__ volatile("" : : "r"(memory) : "memory")
-
-/* Asks Linux for the use of what they multiply with; returns 0 if it grants it. */
-int ask_for_products(void);
 
 /* Lays out a thread's tiles for sum_cells and for add_portion; returns what the thread had. */
 struct layout begin_cells(int n, int k);

@@ -1,0 +1,257 @@
+/* The 3x3 convolution padded with zeros, its max-pooling, and its inputs' gradient.
+ *
+ * That gradient is a convolution too, of unpooled gradients with flipped weights. Factors are
+ * rounded to bfloat16, products summed in float32 in one order, whatever the number of threads. */
+#include "winograd.h"
+
+int ask_for_products(void) { return 0; }
+
+struct pack {
+    const float *weight;
+    bf16 *packed;
+    int outs, ins, flipped;
+};
+
+/* The forms of three taps, each to be found `step` apart. */
+ALL_INLINE void forms(__m512 *w, const int step) {
+    const __m512 half = _mm512_set1_ps(0.5f);
+    __m512 ends = _mm512_mul_ps(half, _mm512_add_ps(w[0], w[2 * step]));
+    __m512 middle = _mm512_mul_ps(half, w[step]);
+    w[4 * step] = w[step];
+    w[3 * step] = w[2 * step];
+    w[step] = _mm512_add_ps(ends, middle);
+    w[2 * step] = _mm512_sub_ps(ends, middle);
+}
+
+/* All forms of 16 filters, whose taps are `tap` apart. */
+ALL_INLINE void filters(const float *weight, long tap, __mmask16 present, __m512 *w) {
+    for (int i = 0; i < TAPS; i++)
+        w[FORMS * (i / 3) + i % 3] = _mm512_maskz_loadu_ps(present, weight + i * tap);
+    for (int i = 0; i < 3; i++) forms(w + FORMS * i, 1);
+    for (int j = 0; j < FORMS; j++) forms(w + j, FORMS);
+}
+
+static void pack_some(void *job, struct queue *queue) {
+    const struct pack *p = job;
+    int blocks = quotient_up(p->outs, TILE), deep = quotient_up(p->ins, PAIR);
+    for (long item; (item = take(queue, (long)blocks * deep)) >= 0;) {
+        int out = (int)(item / deep) * TILE, in = (int)(item % deep) * PAIR;
+        int count = least(PAIR, p->ins - in);
+        __mmask16 outs = first_of(p->outs - out);
+        long of_filter = (long)p->ins * TILE;
+        bf16 *into = p->packed + (long)out / TILE * FILTERS * of_filter + in * TILE;
+        if (p->flipped) {
+            for (int i = 0; i < count; i += 2) {
+                __m512 one[FILTERS], two[FILTERS];
+                const float *w = p->weight + (long)(in + i) * TAPS * p->outs + out;
+                filters(w + (TAPS - 1l) * p->outs, -p->outs, outs, one);
+                filters(w + (2l * TAPS - 1) * p->outs, -p->outs, outs, two);
+                for (int f = 0; f < FILTERS; f++)
+                    _mm512_storeu_si512(into + f * of_filter + i * TILE,
+                                        rounded_in_turn(one[f], two[f]));
+            }
+            continue;
+        }
+        __m512i pairs[FILTERS][TILE];
+        for (int o = 0; o < TILE; o++) {
+            __m512 low[FILTERS], high[FILTERS];
+            const float *w = p->weight + (long)least(out + o, p->outs - 1) * TAPS * p->ins + in;
+            filters(w, p->ins, first_of(count), low);
+            filters(w + TILE, p->ins, count > TILE ? first_of(count - TILE) : 0, high);
+            for (int f = 0; f < FILTERS; f++)
+                pairs[f][o] = (__m512i)_mm512_cvtne2ps_pbh(high[f], low[f]);
+        }
+        for (int f = 0; f < FILTERS; f++) {
+            turn(pairs[f]);
+            for (int i = 0; i < count / 2; i++)
+                _mm512_storeu_si512(into + f * of_filter + 2 * i * TILE, pairs[f][i]);
+        }
+    }
+}
+
+/* The elements of all forms of so many filters. */
+EXPORTED long tiles_packed(int outs, int ins) {
+    return (long)quotient_up(outs, TILE) * TILE * ins * FILTERS;
+}
+
+/* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them, (outs / 16, FILTERS, ins / 2,
+ * 16, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a gradient of outputs, `ins`, to
+ * that of inputs, `outs`. */
+EXPORTED void tiles_pack(const float *weight, bf16 *packed, int outs, int ins, int flipped,
+                         int threads) {
+    struct pack p = {weight, packed, outs, ins, flipped};
+    run(pack_some, &p, threads);
+}
+
+struct convolution {
+    struct maps x;
+    const bf16 *weight;
+    bf16 *y;
+    uint8_t *chosen; /* of pooling y, or NULL */
+    int out_rows, out_columns, outs, threads;
+};
+
+/* A patch of outputs: 16 images' from `first` on, at `row` and `column`. */
+struct patch {
+    int row, column, down, across;
+    long first;
+};
+
+static struct patch patch_at(const struct convolution *c, long index) {
+    int wide = quotient_up(c->out_columns, 2), high = quotient_up(c->out_rows, 2);
+    int i = (int)(index % (wide * high)) / wide, j = (int)(index % wide);
+    long block = index / (wide * high);
+    /* The last block has some images a second time, with the same values to the bit, maybe by
+     * another thread. */
+    return (struct patch){2 * i, 2 * j, factors_of(i, c->out_rows), factors_of(j, c->out_columns),
+                          least((int)block * TILE, c->x.images - TILE)};
+}
+
+/* Elements of 16 images' factors, and a line more, so that a patch's do not meet in one place of
+ * the cache. */
+static long of_factor(int ins) { return (long)TILE * ins + PAIR; }
+
+ALL_INLINE void enter_patch(const struct convolution *c, struct patch p, const int down,
+                            const int across, bf16 *space) {
+    const struct maps *x = &c->x;
+    struct window w = window_at(x, p.row, p.column);
+    for (int image = 0; image < TILE; image++)
+        for (int in = 0; in < x->channels; in += TILE) {
+            long at = (p.first + image) * x->channels + in;
+            __mmask16 present = first_of(x->channels - in);
+            __m512 d[FACTORS];
+            factors_of_inputs(x, &w, at, present, down, across, d);
+#pragma GCC unroll 4
+            for (int i = 0; i < down; i++)
+#pragma GCC unroll 4
+                for (int j = 0; j < across; j++)
+                    _mm256_mask_storeu_epi16(space + (4 * i + j) * of_factor(x->channels) +
+                                                 image * x->channels + in,
+                                             present, (__m256i)_mm512_cvtneps_pbh(d[4 * i + j]));
+        }
+}
+
+/* One or two outputs from their products, `step` apart. */
+ALL_INLINE void leave(__m512 *m, const int step, const int factors) {
+    if (factors == 4) {
+        __m512 both = _mm512_add_ps(m[step], m[2 * step]);
+        __m512 apart = _mm512_sub_ps(m[step], m[2 * step]);
+        m[0] = _mm512_add_ps(m[0], both);
+        m[step] = _mm512_sub_ps(apart, m[3 * step]);
+    } else if (factors == 2) {
+        m[0] = _mm512_add_ps(m[0], m[step]);
+    }
+}
+
+/* The outputs of a patch, 16 from `out` on, from its products (FACTORS, 16 images, 16). */
+ALL_INLINE void leave_patch(const struct convolution *c, struct patch p, const int down,
+                            const int across, const float *products, int out) {
+    const int high = down == 4 ? 2 : 1, wide = across == 4 ? 2 : 1;
+    __mmask16 outs = first_of(c->outs - out);
+    for (int image = 0; image < TILE; image++, products += TILE) {
+        __m512 m[FACTORS];
+#pragma GCC unroll 4
+        for (int i = 0; i < down; i++)
+#pragma GCC unroll 4
+            for (int j = 0; j < across; j++)
+                m[4 * i + j] = _mm512_loadu_ps(products + (4 * i + j) * TILE * TILE);
+#pragma GCC unroll 4
+        for (int j = 0; j < across; j++) leave(m + j, 4, down);
+#pragma GCC unroll 2
+        for (int i = 0; i < high; i++) leave(m + 4 * i, 1, across);
+        long element = (p.first + image) * c->outs + out, images = (long)c->x.images * c->outs;
+        if (c->chosen) {
+            __m512i which = _mm512_setzero_si512();
+            larger(&m[0], &which, m[1], 1);
+            larger(&m[0], &which, m[4], 2);
+            larger(&m[0], &which, m[5], 3);
+            element += ((long)p.row / 2 * (c->out_columns / 2) + p.column / 2) * images;
+            _mm_mask_storeu_epi8(c->chosen + element, outs, _mm512_cvtepi32_epi8(which));
+            _mm256_mask_storeu_epi16(c->y + element, outs, (__m256i)_mm512_cvtneps_pbh(m[0]));
+            continue;
+        }
+        element += ((long)p.row * c->out_columns + p.column) * images;
+#pragma GCC unroll 2
+        for (int i = 0; i < high; i++)
+#pragma GCC unroll 2
+            for (int j = 0; j < wide; j++)
+                _mm256_mask_storeu_epi16(c->y + element + ((long)i * c->out_columns + j) * images,
+                                         outs, (__m256i)_mm512_cvtneps_pbh(m[4 * i + j]));
+    }
+}
+
+static void convolve_some(void *job, struct queue *queue) {
+    const struct convolution *c = job;
+    int ins = c->x.channels;
+    long of_patch = FACTORS * of_factor(ins);
+    long patches = (long)quotient_up(c->x.images, TILE) * quotient_up(c->out_rows, 2) *
+                   quotient_up(c->out_columns, 2);
+    /* So many patches at a time that their factors stay near. */
+    long together = NEAR / (2 * of_patch), share = patches / (SHARES * c->threads);
+    together = together > share ? share : together;
+    together = together < 1 ? 1 : together;
+    bf16 *space = thread_space(2 * of_patch * together);
+    float products[WIDE * FACTORS * TILE * TILE] __attribute__((aligned(64)));
+    long next = (long)FILTERS * TILE * ins;
+    for (long item; (item = take(queue, (patches + together - 1) / together)) >= 0;) {
+        long from = item * together, to = from + together < patches ? from + together : patches;
+        for (long i = from; i < to; i++) {
+            struct patch p = patch_at(c, i);
+            bf16 *into = space + (i - from) * of_patch;
+            if (p.down == 4 && p.across == 4)
+                enter_patch(c, p, 4, 4, into);
+            else
+                enter_patch(c, p, p.down, p.across, into);
+        }
+        for (int out = 0; out < c->outs; out += WIDE * TILE) {
+            const bf16 *weight = c->weight + out / TILE * next;
+            int wide = c->outs - out > TILE ? WIDE : 1;
+            for (long i = from; i < to; i++) {
+                struct patch p = patch_at(c, i);
+                const bf16 *x = space + (i - from) * of_patch;
+                for (int r = 0; r < p.down; r++)
+                    for (int s = 0; s < p.across; s++) {
+                        int filter = FORMS * form_of(r, p.down) + form_of(s, p.across);
+                        struct left left = {x + (4 * r + s) * of_factor(ins), ins, 2};
+                        struct right right = {weight + (long)filter * TILE * ins, next};
+                        struct sums sums = {products + (4 * r + s) * TILE * TILE, TILE,
+                                            FACTORS * TILE * TILE};
+                        if (wide == WIDE)
+                            multiply(left, right, ins / 2, WIDE, 1, sums);
+                        else
+                            multiply(left, right, ins / 2, 1, 1, sums);
+                    }
+                for (int o = 0; o < wide; o++) {
+                    const float *sums = products + o * FACTORS * TILE * TILE;
+                    if (p.down == 4 && p.across == 4)
+                        leave_patch(c, p, 4, 4, sums, out + o * TILE);
+                    else
+                        leave_patch(c, p, p.down, p.across, sums, out + o * TILE);
+                }
+            }
+        }
+    }
+}
+
+/* x (rows, columns, images, ins) -> y (out_rows, out_columns, images, outs), padded with zeros.
+ * The maps may differ in size: what is beyond x is zeros; an odd side of y is no smaller than that
+ * of x. At least TILE images.
+ *
+ * With `chosen`, y is pooled: the largest of 2x2 cells, (out_rows / 2, out_columns / 2, images,
+ * outs), and `chosen` of that shape says which it was. With `spread`, which another call's
+ * `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled first. */
+EXPORTED void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
+                             uint8_t *chosen, int images, int rows, int columns, int out_rows,
+                             int out_columns, int ins, int outs, int threads) {
+    struct convolution c = {
+        .x = {x, spread, rows, columns, images, ins},
+        .weight = weight,
+        .y = y,
+        .chosen = chosen,
+        .out_rows = out_rows,
+        .out_columns = out_columns,
+        .outs = outs,
+        .threads = threads,
+    };
+    run(convolve_some, &c, threads);
+}
