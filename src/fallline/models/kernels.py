@@ -43,7 +43,7 @@ OPTIONS = (
     "-fPIC",
     "-shared",
 )
-SECONDS = 60  # a compiler may take; it needs two
+SECONDS = 60  # a compiler may take; it needs four
 
 
 class Lacking(Exception):
@@ -65,10 +65,7 @@ def kernels() -> ctypes.CDLL | None:
 
 
 def have_tiles() -> bool:
-    """Whether the kernels multiply by tiles (AMX), or would if there were any.
-
-    That is several times as fast as by vectors.
-    """
+    """Whether the kernels multiply by tiles (AMX), or would if there were any."""
     return (_found().way or next(iter(able()), "")) == "amx"
 
 

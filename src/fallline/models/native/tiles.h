@@ -11,8 +11,8 @@ typedef uint16_t bf16;
 #define EXPORTED __attribute__((visibility("default")))
 
 enum {
-    TILE = 16,     /* rows, and columns of 32 bits */
-    PAIR = 32,     /* values of bfloat16 in a row of a tile */
+    TILE = 16,     /* images of a cell, rows of a tile; columns of 32 bits, a vector's */
+    PAIR = 32,     /* values of bfloat16 in a row of a tile, or a vector */
     TAPS = 9,      /* of a filter */
     NEAR = 800000, /* bytes that stay in the second cache while they are used */
     SHARES = 4,    /* items for a thread, at least, so that none waits long for the others */

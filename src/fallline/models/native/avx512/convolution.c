@@ -91,7 +91,8 @@ struct convolution {
     int out_rows, out_columns, outs, threads;
 };
 
-/* A patch of outputs: 16 images' from `first` on, at `row` and `column`. */
+/* A patch of outputs, 16 images' from `first` on, at `row` and `column`: it has so many products
+ * down and across, 4, 2 or 1. */
 struct patch {
     int row, column, down, across;
     long first;
@@ -103,16 +104,19 @@ static struct patch patch_at(const struct convolution *c, long index) {
     long block = index / (wide * high);
     /* The last block has some images a second time, with the same values to the bit, maybe by
      * another thread. */
-    return (struct patch){2 * i, 2 * j, factors_of(i, c->out_rows), factors_of(j, c->out_columns),
+    return (struct patch){2 * i, 2 * j, products_of(i, c->out_rows),
+                          products_of(j, c->out_columns),
                           least((int)block * TILE, c->x.images - TILE)};
 }
 
+enum { LINE = 32 }; /* values in a line of the cache */
+
 /* Elements of 16 images' factors, and a line more, so that a patch's do not meet in one place of
  * the cache. */
-static long of_factor(int ins) { return (long)TILE * ins + PAIR; }
+static long of_factor(int ins) { return (long)TILE * ins + LINE; }
 
-ALL_INLINE void enter_patch(const struct convolution *c, struct patch p, const int down,
-                            const int across, bf16 *space) {
+ALL_INLINE void enter_patch(const int down, const int across, const struct convolution *c,
+                            struct patch p, bf16 *space) {
     const struct maps *x = &c->x;
     struct window w = window_at(x, p.row, p.column);
     for (int image = 0; image < TILE; image++)
@@ -120,7 +124,7 @@ ALL_INLINE void enter_patch(const struct convolution *c, struct patch p, const i
             long at = (p.first + image) * x->channels + in;
             __mmask16 present = first_of(x->channels - in);
             __m512 d[FACTORS];
-            factors_of_inputs(x, &w, at, present, down, across, d);
+            enter_window(down, across, x, &w, at, present, d);
 #pragma GCC unroll 4
             for (int i = 0; i < down; i++)
 #pragma GCC unroll 4
@@ -132,20 +136,20 @@ ALL_INLINE void enter_patch(const struct convolution *c, struct patch p, const i
 }
 
 /* One or two outputs from their products, `step` apart. */
-ALL_INLINE void leave(__m512 *m, const int step, const int factors) {
-    if (factors == 4) {
+ALL_INLINE void leave(__m512 *m, const int step, const int products) {
+    if (products == 4) {
         __m512 both = _mm512_add_ps(m[step], m[2 * step]);
         __m512 apart = _mm512_sub_ps(m[step], m[2 * step]);
         m[0] = _mm512_add_ps(m[0], both);
         m[step] = _mm512_sub_ps(apart, m[3 * step]);
-    } else if (factors == 2) {
+    } else if (products == 2) {
         m[0] = _mm512_add_ps(m[0], m[step]);
     }
 }
 
 /* The outputs of a patch, 16 from `out` on, from its products (FACTORS, 16 images, 16). */
-ALL_INLINE void leave_patch(const struct convolution *c, struct patch p, const int down,
-                            const int across, const float *products, int out) {
+ALL_INLINE void leave_patch(const int down, const int across, const struct convolution *c,
+                            struct patch p, const float *products, int out) {
     const int high = down == 4 ? 2 : 1, wide = across == 4 ? 2 : 1;
     __mmask16 outs = first_of(c->outs - out);
     for (int image = 0; image < TILE; image++, products += TILE) {
@@ -198,10 +202,7 @@ static void convolve_some(void *job, struct queue *queue) {
         for (long i = from; i < to; i++) {
             struct patch p = patch_at(c, i);
             bf16 *into = space + (i - from) * of_patch;
-            if (p.down == 4 && p.across == 4)
-                enter_patch(c, p, 4, 4, into);
-            else
-                enter_patch(c, p, p.down, p.across, into);
+            FOR_PATCH(enter_patch, p.down, p.across, c, p, into);
         }
         for (int out = 0; out < c->outs; out += WIDE * TILE) {
             const bf16 *weight = c->weight + out / TILE * next;
@@ -223,10 +224,7 @@ static void convolve_some(void *job, struct queue *queue) {
                     }
                 for (int o = 0; o < wide; o++) {
                     const float *sums = products + o * FACTORS * TILE * TILE;
-                    if (p.down == 4 && p.across == 4)
-                        leave_patch(c, p, 4, 4, sums, out + o * TILE);
-                    else
-                        leave_patch(c, p, p.down, p.across, sums, out + o * TILE);
+                    FOR_PATCH(leave_patch, p.down, p.across, c, p, sums, out + o * TILE);
                 }
             }
         }
@@ -235,11 +233,13 @@ static void convolve_some(void *job, struct queue *queue) {
 
 /* x (rows, columns, images, ins) -> y (out_rows, out_columns, images, outs), padded with zeros.
  * The maps may differ in size: what is beyond x is zeros; an odd side of y is no smaller than that
- * of x. At least TILE images.
+ * of x. At least TILE images. NaN comes to the outputs that see it; of infinite inputs it may
+ * come, too.
  *
- * With `chosen`, y is pooled: the largest of 2x2 cells, (out_rows / 2, out_columns / 2, images,
- * outs), and `chosen` of that shape says which it was. With `spread`, which another call's
- * `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled first. */
+ * With `chosen`, y is pooled, and its sides are even: the largest of 2x2 cells, (out_rows / 2,
+ * out_columns / 2, images, outs), and `chosen` of that shape says which it was. With `spread`,
+ * which another call's `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled
+ * first. */
 EXPORTED void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
                              uint8_t *chosen, int images, int rows, int columns, int out_rows,
                              int out_columns, int ins, int outs, int threads) {

@@ -9,8 +9,11 @@
  *     y0 = m0 + m1 + m2             y1 = m1 - m2 - m3
  *
  * A last output without a partner sees nothing beyond itself: d0 w0 + d1 w1, or where it is the
- * first, too, d1 w1. So a side has FORMS of a tap. By rows and columns 2x2 outputs, a patch, have
- * 16 products instead of 36. */
+ * first, too, d1 w1. So three taps along a side have FORMS forms. By rows and columns 2x2 outputs,
+ * a patch, have 16 products instead of 36.
+ *
+ * Of a layer's channels the inputs are a multiple of 8, the outputs of 16; for the inputs'
+ * gradient they change places. */
 #pragma once
 #include "../tiles.h"
 
@@ -22,14 +25,32 @@ enum {
     FACTORS = 16, /* of a patch */
 };
 
-/* Outputs of a side, two by two: the number of products of the i-th two of them, 4, 2 or 1. */
-ALL_INLINE int factors_of(int i, int outs) { return 2 * i + 1 < outs ? 4 : i > 0 ? 2 : 1; }
+/* The number of products, 4, 2 or 1, of the i-th pair of a side's outputs. */
+ALL_INLINE int products_of(int i, int outs) { return 2 * i + 1 < outs ? 4 : i > 0 ? 2 : 1; }
 
-/* The form of the filter that their j-th product takes. */
-ALL_INLINE int form_of(int j, int factors) { return factors == 4 ? j : factors - 1 - j ? 0 : 4; }
+/* The form of the filter that the j-th of them takes: the last of fewer than four takes w1. */
+ALL_INLINE int form_of(int j, int products) {
+    return products == 4 ? j : j < products - 1 ? 0 : 4;
+}
+
+/* Calls a function for a patch of so many products down and across, which are constants in the
+ * usual cases, so that its loops over them are unrolled. */
+#define FOR_PATCH(function, down, across, ...)                                                    \
+    do {                                                                                          \
+        if ((down) == 4 && (across) == 4)                                                         \
+            function(4, 4, __VA_ARGS__);                                                          \
+        else if ((down) == 4 && (across) == 2)                                                    \
+            function(4, 2, __VA_ARGS__);                                                          \
+        else if ((down) == 2 && (across) == 4)                                                    \
+            function(2, 4, __VA_ARGS__);                                                          \
+        else if ((down) == 2 && (across) == 2)                                                    \
+            function(2, 2, __VA_ARGS__);                                                          \
+        else                                                                                      \
+            function((down), (across), __VA_ARGS__);                                              \
+    } while (0)
 
 /* Maps (rows, columns, images, channels), or with `spread` their maxima of 2x2 cells and which of
- * the four each was. */
+ * the four each was; such maps have even sides. */
 struct maps {
     const bf16 *x;
     const uint8_t *spread;
@@ -37,7 +58,7 @@ struct maps {
 };
 
 /* 4x4 cells, the second of the second row at an even row and column; or the 3x3 maxima which they
- * are spread from. Where each is, and whether. */
+ * are spread from. The element at which each cell's first image begins, and whether it exists. */
 struct window {
     long at[FACTORS];
     __mmask16 there[FACTORS];
@@ -64,57 +85,56 @@ ALL_INLINE __m512 value(const bf16 *x, __mmask16 present) {
     return (__m512)_mm512_slli_epi32(values, 16);
 }
 
-/* 16 channels of a window's cells from row and column `from` to before `to`, from element `at` of
- * a cell on. */
+/* 16 channels, from element `at` of each cell on, of a window's cells in rows and columns `first`
+ * to before `end`, to d[4 * row + column]. */
 ALL_INLINE void look(const struct maps *m, const struct window *w, long at, __mmask16 present,
-                     const int from, const int to, __m512 *d) {
+                     const int first, const int end, __m512 *d) {
     if (!m->spread) {
 #pragma GCC unroll 4
-        for (int i = from; i < to; i++)
+        for (int i = first; i < end; i++)
 #pragma GCC unroll 4
-            for (int j = from; j < to; j++)
+            for (int j = first; j < end; j++)
                 d[4 * i + j] = value(m->x + w->at[4 * i + j] + at, present & w->there[4 * i + j]);
         return;
     }
     __m512 maxima[9];
     __m128i which[9];
-    const int first = (from + 1) / 2, last = to / 2;
+    const int top = (first + 1) / 2, bottom = end / 2;
 #pragma GCC unroll 3
-    for (int r = first; r <= last; r++)
+    for (int r = top; r <= bottom; r++)
 #pragma GCC unroll 3
-        for (int s = first; s <= last; s++) {
+        for (int s = top; s <= bottom; s++) {
             long element = w->at[3 * r + s] + at;
             __mmask16 there = present & w->there[3 * r + s];
             maxima[3 * r + s] = value(m->x + element, there);
             which[3 * r + s] = _mm_maskz_loadu_epi8(there, m->spread + element);
         }
 #pragma GCC unroll 4
-    for (int i = from; i < to; i++)
+    for (int i = first; i < end; i++)
 #pragma GCC unroll 4
-        for (int j = from; j < to; j++) {
+        for (int j = first; j < end; j++) {
             int k = 3 * ((i + 1) / 2) + (j + 1) / 2, place = (i + 1) % 2 * 2 + (j + 1) % 2;
             __mmask16 here = _mm_cmpeq_epi8_mask(which[k], _mm_set1_epi8((char)place));
             d[4 * i + j] = _mm512_maskz_mov_ps(here, maxima[k]);
         }
 }
 
-/* Four inputs, `step` apart, as factors. */
-ALL_INLINE void enter(__m512 *d, const int step, const int factors) {
-    if (factors == 4) {
+/* The factors of so many products from four inputs, `step` apart. */
+ALL_INLINE void enter(__m512 *d, const int step, const int products) {
+    if (products == 4) {
         __m512 sum = _mm512_add_ps(d[step], d[2 * step]);
         d[0] = _mm512_sub_ps(d[0], d[2 * step]);
         d[3 * step] = _mm512_sub_ps(d[step], d[3 * step]);
         d[2 * step] = _mm512_sub_ps(d[2 * step], d[step]);
         d[step] = sum;
-    } else if (factors == 1) {
+    } else if (products == 1) {
         d[0] = d[step];
     }
 }
 
-/* The factors of a window's inputs, 4 i + j for the i-th of its rows and the j-th of its
- * columns. */
-ALL_INLINE void factors_of_inputs(const struct maps *m, const struct window *w, long at,
-                                  __mmask16 present, const int down, const int across, __m512 *d) {
+/* The factors of a window's inputs, 4 i + j for the i-th of its rows and j-th of its columns. */
+ALL_INLINE void enter_window(const int down, const int across, const struct maps *m,
+                             const struct window *w, long at, __mmask16 present, __m512 *d) {
     look(m, w, at, present, 0, 4, d);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) enter(d + 4 * i, 1, across);
@@ -134,14 +154,14 @@ enum {
     WIDE = 2, /* for so many blocks of 16 columns of a right one: 10 loads for 16 products */
 };
 
-/* A left factor's two values of a row, of those that are summed over, are the next `step` further,
- * those of the next row `row`. */
+/* A left factor, 16 rows of what is summed over, two neighbouring values at a time: the next two
+ * are `step` elements further, the next row's `row`. */
 struct left {
     const bf16 *x;
     long row, step;
 };
 
-/* A right factor's are (sums, 16, 2), those of the next block of columns `next` further. */
+/* A right factor, blocks of 16 columns of it, `next` elements apart: (pairs, 16, 2). */
 struct right {
     const bf16 *x;
     long next;
@@ -153,9 +173,9 @@ struct sums {
     long line, next;
 };
 
-/* Adds so many products of two values for each of 16 rows and `wide` blocks of columns; fresh sums
- * are set. */
-ALL_INLINE void multiply(struct left left, struct right right, long products, const int wide,
+/* Adds the products of so many pairs for 16 rows and `wide` blocks of columns; fresh sums are
+ * set. */
+ALL_INLINE void multiply(struct left left, struct right right, long pairs, const int wide,
                          int fresh, struct sums sums) {
     for (int half = 0; half < TILE; half += HIGH) {
         const bf16 *l = left.x + half * left.row, *r = right.x;
@@ -167,7 +187,7 @@ ALL_INLINE void multiply(struct left left, struct right right, long products, co
             for (int o = 0; o < wide; o++)
                 sum[i][o] = fresh ? _mm512_setzero_ps()
                                   : _mm512_loadu_ps(into + i * sums.line + o * sums.next);
-        for (long k = 0; k < products; k++, l += left.step, r += 2 * TILE) {
+        for (long k = 0; k < pairs; k++, l += left.step, r += 2 * TILE) {
             __m512bh factor[WIDE];
 #pragma GCC unroll 2
             for (int o = 0; o < wide; o++)
