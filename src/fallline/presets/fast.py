@@ -54,9 +54,9 @@ def fast80() -> RunConfig:
 def fast90() -> RunConfig:
     """CIFAR-10 to 90 %, six views of an image averaged, on two CPU cores.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 89.13 % (deviation 0.15, lowest 88.93); with
-    six views averaged 90.24 % (deviation 0.14, lowest 89.99), in 343 s of training (341 to 536). 2
-    cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-27. With trained stem biases the same in
+    On the JPEG copy of CIFAR-10, test split, n = 5: 89.32 % (deviation 0.20, lowest 89.05); with
+    six views averaged 90.31 % (deviation 0.17, lowest 90.11), in 255 s of training (211 to 278). 2
+    cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-28. With trained stem biases the same in
     205 s on 2 of an Intel Xeon (AMX).
 
     fallline train fast90 --data cifar10_jpeg.tar.xz
