@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import chain, count
 from typing import Any
 from unittest.mock import patch
@@ -21,6 +22,7 @@ from fallline.data import load
 from fallline.data.batches import Batch
 from fallline.models import conv, tiles
 from fallline.training.assemble import assemble
+from fallline.training.cold_start import has_cold_start, start_cold
 from fallline.training.heap import kept_memory
 from fallline.training.job import Job
 from fallline.training.layers import Layer, preset_layer
@@ -42,7 +44,8 @@ def measure(data: str, names: list[str]) -> list[dict[str, Any]]:
         "a matrix product": lambda: product_rate(dtype, first.device)
     }
     bursts |= {name: _burst(job) for name, job in jobs.items()}
-    with on_own_cores(torch.get_num_threads()), kept_memory():  # as in a run
+    threads = torch.get_num_threads() if first.device.type == "cpu" else 1
+    with on_own_cores(threads), kept_memory():  # as in a run
         return alternate(bursts, rounds=ROUNDS, baseline=0)
 
 
@@ -63,9 +66,14 @@ def step_flop(job: Job) -> float:
     multiplies as well. Takes one step.
     """
     batch = next(iter(job.feeds.train.epoch(0)))
-    plain = patch.object(tiles, "serve", lambda x: False), patch.object(conv, "CELLS", 0)
-    with plain[0], plain[1], FlopCounterMode(display=False) as counter:
-        _step(job, batch)
+    with ExitStack() as plain:
+        plain.enter_context(patch.object(tiles, "serve", lambda x: False))
+        plain.enter_context(patch.object(conv, "CELLS", 0))
+        plain.enter_context(patch.object(job.step, "model", job.model))  # not compiled: torch 2.14
+        if job.proxy:  # and before count a compiled net once, and run it uncompiled after that
+            plain.enter_context(patch.object(job.proxy, "_model", job.proxy.net))
+        with FlopCounterMode(display=False) as counter:
+            _step(job, batch)
     return float(counter.get_total_flops())
 
 
@@ -78,6 +86,8 @@ def _step(job: Job, batch: Batch) -> None:
 def _burst(job: Job) -> Callable[[], float]:
     """Takes steps for a while and returns their GFLOP/s."""
     flop = step_flop(job)
+    if has_cold_start(job):
+        start_cold(job)
     batches = chain.from_iterable(job.feeds.train.epoch(number) for number in count())
 
     def rate() -> float:
@@ -85,8 +95,8 @@ def _burst(job: Job) -> Callable[[], float]:
         while time.perf_counter() - began < SECONDS:
             _step(job, next(batches))
             steps += 1
-            if job.device.type != "cpu":
-                torch.accelerator.synchronize(job.device)
+        if job.device.type != "cpu":
+            torch.accelerator.synchronize(job.device)
         return steps * flop / 1e9 / (time.perf_counter() - began)
 
     return rate

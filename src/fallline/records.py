@@ -56,6 +56,8 @@ class Outcome:
     """How a run ended. Accuracies are fractions; seconds are of the training clock or the wall.
 
     `gradients` counts forward-backward passes of a batch: SAM takes two in a step.
+    `cold_start_seconds` went by before the training clock ran, since the run was last begun or
+    gone on with, in compilers or in a GPU's choice of kernels; `wall_seconds` has them.
     """
 
     status: Status
@@ -66,6 +68,7 @@ class Outcome:
     wall_seconds: float
     images_seen: int
     gradients: int = 0
+    cold_start_seconds: float | None = None
     val_loss: float | None = None
     val_accuracy: float | None = None
     best_val_accuracy: float | None = None

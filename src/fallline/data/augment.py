@@ -71,7 +71,7 @@ class Draws:
     """Everything random in an epoch of N images; None is a transform that is off.
 
     Attributes:
-        order: int64 (N,), the image at each place of the epoch, on the CPU.
+        order: int64 (N,), the image at each place of the epoch; drawn on the CPU.
         flipped: bool (N,), by place, as are the next two.
         shifts: int64 (N, 2), pixels down and right from which an image's corner is taken.
         centres: int64 (N, 2), row and column of the cutout.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -112,7 +113,7 @@ class Batches:
     def _draw(self, epoch: int) -> Draws:
         if self.augment is None:
             return Draws(torch.arange(len(self)))
-        return draw(
+        draws = draw(
             self.augment,
             seed=self.seed,
             epoch=epoch,
@@ -121,6 +122,9 @@ class Batches:
             height=self.height,
             width=self.width,
         ).to(self._labels.device)
+        return replace(
+            draws, order=sent(draws.order, self._pixels.rows.device)
+        )  # once, not a step
 
     def _batch(self, draws: Draws, step: int) -> Batch:
         part = self._part(step)

@@ -93,11 +93,13 @@ def whitening_filters(images: torch.Tensor) -> torch.Tensor:
     """
     size = images.shape[1] * PATCH**2
     moments = torch.zeros(size, size, dtype=torch.float64)
-    count = 0
+    products, count = [], 0
     for chunk in torch.split(images, 64):  # images; all at once would take 12 times their memory
         patches = F.unfold(chunk.float(), PATCH).transpose(0, 1).flatten(1)  # (4 C, b h w)
-        moments += (patches @ patches.T).cpu().double()
+        products.append(patches @ patches.T)
         count += patches.shape[1]
+    for product in torch.stack(products).cpu():  # a GPU is waited for once
+        moments += product.double()
     eigenvalues, eigenvectors = torch.linalg.eigh(moments / count)
     scaled = eigenvectors.T / (eigenvalues[:, None] + EIGENVALUE_FLOOR).sqrt()
     varied = max(1, int((eigenvalues > FLAT).sum()))

@@ -16,6 +16,7 @@ from fallline.machine import free_memory, usable_cores
 from fallline.sweep.backend import Share, Task
 
 WORKER_BYTES: Final = 1.0 * 2**30  # torch and a small network, with room
+DRIVERS: Final = ("nvidiactl", "dxg", "kfd")  # NVIDIA's, under Windows' Linux too, and AMD's
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _gpus() -> list[str]:
 
     torch knows which it can use; it is asked in a process of its own, and only where a driver is.
     """
-    if not (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()):
+    if not any(Path(f"/dev/{driver}").exists() for driver in DRIVERS):
         return []
     asked = child.command("import torch; print(torch.cuda.device_count())")
     done = subprocess.run(asked, capture_output=True, text=True, check=False)

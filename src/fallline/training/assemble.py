@@ -52,11 +52,16 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     model = build_model(config, images.shape, len(images.classes))
     _refuse_single_images(model, feeds.train.batch_size, train.hardest, len(splits.train))
     model = model.to(device, memory_format=torch.channels_last)
+    if train.compile:
+        torch.compiler.reset()  # a code object is compiled for eight models, and no more
     loss = LOSSES[train.loss].value
     image_loss = partial(loss, smoothing=0.0, reduction="none")
     proxy, calibration = None, Clock(device)
+    calibrates = fresh and MODELS[config.model.name].calibrates
+    if calibrates and device.type == "cuda":
+        model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))  # loads CUDA's libraries, untimed
     with calibration.running():
-        if fresh and MODELS[config.model.name].calibrates:
+        if calibrates:
             model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
         if train.hardest < 1:
             proxy = Proxy(
@@ -83,7 +88,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         ema=EMA(model, train.ema) if train.ema else None,
         proxy=proxy,
         step=Step(
-            torch.compile(model, dynamic=False) if train.compile else model,
+            torch.compile(model, dynamic=False, fullgraph=True) if train.compile else model,
             model.parameters(),
             optimizer,
             partial(loss, smoothing=train.label_smoothing, reduction="mean"),

@@ -39,7 +39,8 @@ class Prediction:
 class Classifier:
     """A run's network with the weights of its last checkpoint, averaged ones where it has them.
 
-    Computes in fp32 on `device`: cpu, mps, cuda, cuda:1 and so on, or auto for the best there is.
+    Computes in fp32 (cuDNN convolves in TF32 where a GPU has it) on `device`: cpu, mps, cuda,
+    cuda:1 and so on, or auto for the best there is.
     Raises RunError if the folder is no run, ConfigError if its config is none, CheckpointError if
     it holds no weights, DeviceError if there is no such device.
     """

@@ -20,6 +20,7 @@ from fallline.track.terminal import drawn_progress, tell
 from fallline.track.tracker import RunStart
 from fallline.training import checkpoint
 from fallline.training.assemble import assemble
+from fallline.training.cold_start import has_cold_start, start_cold
 from fallline.training.conclude import Verdict, conclude
 from fallline.training.environment import (
     describe,
@@ -147,12 +148,15 @@ def _carry_out(
     # as there are now: a config may name more, of the machine that the run began on
     threads = torch.get_num_threads() if job.device.type == "cpu" else 1
     status: Status = "completed"
-    reason, verdict = "reached its last step", None
+    reason, verdict, cold = "reached its last step", None, None
     with session.stop_request() as stopping:
         trackers = open_trackers(beginning, show=session.show)
         folder.outcome.unlink(missing_ok=True)
-        watch = Watch(job, progress, folder, trackers, stopping, session.on_eval)
         try:
+            if has_cold_start(job) and progress.step < job.total_steps:
+                tell("a cold start, of seconds to minutes, before the training clock runs")
+                cold = start_cold(job)
+            watch = Watch(job, progress, folder, trackers, stopping, session.on_eval)
             watch.recall(beginning.past)
             with on_own_cores(threads), kept_memory():
                 fit(job, progress, watch)
@@ -165,7 +169,7 @@ def _carry_out(
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
-            outcome = _outcome(status, reason, job, progress, verdict)
+            outcome = _outcome(status, reason, job, progress, verdict, cold)
             trackers.finish(outcome)
             if status in ENDED and not job.config.train.keep_weights:
                 checkpoint.drop_after(folder.checkpoints, 0)
@@ -181,6 +185,7 @@ def _outcome(
     job: Job,
     progress: Progress,
     verdict: Verdict | None,
+    cold: float | None,
 ) -> Outcome:
     test = verdict.test if verdict else None
     return Outcome(
@@ -190,6 +195,7 @@ def _outcome(
         steps=progress.step,
         train_seconds=progress.clock.read(),
         wall_seconds=progress.wall.read(),
+        cold_start_seconds=cold,
         images_seen=progress.images_seen,
         gradients=progress.gradients,
         val_loss=progress.val_loss,

@@ -59,7 +59,7 @@ class Proxy:
         if images is not None:
             net.calibrate(images)
         self._model: Callable[[Tensor], Tensor] = (
-            torch.compile(self.net, dynamic=False) if compile else self.net
+            torch.compile(self.net, dynamic=False, fullgraph=True) if compile else self.net
         )
         self.optimizer = build("muon", net, lr=LR)
         self.share, self.loss, self.autocast = share, loss, autocast
