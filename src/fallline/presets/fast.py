@@ -75,10 +75,10 @@ def fast90() -> RunConfig:
 def best() -> RunConfig:
     """CIFAR-10 as well as an hour on two CPU cores allows, 18 views of an image averaged.
 
-    On the JPEG copy of CIFAR-10, test split, n = 3: 92.03 % (deviation 0.21, lowest 91.79), with 18
-    views 93.08 % (deviation 0.05, lowest 93.02), on 2 cores of an AMD EPYC (Zen 4), torch 2.15,
-    2026-11-28. The one run that had both cores throughout took 3,642 s of training. Its 1,400 steps
-    take 2.3 s each in a quiet minute, which is 3,230 s, and 2.6 beside neighbours.
+    On the JPEG copy of CIFAR-10, test split, n = 3: 92.03 % (deviation 0.21, lowest 91.79), with
+    18 views 93.08 % (deviation 0.05, lowest 93.02), on 2 cores of an AMD EPYC (Zen 4), torch 2.15,
+    2026-11-28. The one run that had both cores throughout took 3,642 s of training: 2.6 s a step,
+    beside neighbours. In a quiet minute steps take 2.3 s, which would be 3,230 s.
 
     fallline train best --data cifar10_jpeg.tar.xz
     """
