@@ -69,8 +69,10 @@ def step_flop(job: Job) -> float:
     with ExitStack() as plain:
         plain.enter_context(patch.object(tiles, "serve", lambda x: False))
         plain.enter_context(patch.object(conv, "CELLS", 0))
-        plain.enter_context(patch.object(job.step, "model", job.model))  # not compiled: torch 2.14
-        if job.proxy:  # and before count a compiled net once, and run it uncompiled after that
+        # Nets as they are, not compiled: once it has counted a compiled one, torch before 2.15
+        # runs that uncompiled ever after.
+        plain.enter_context(patch.object(job.step, "model", job.model))
+        if job.proxy:
             plain.enter_context(patch.object(job.proxy, "_model", job.proxy.net))
         with FlopCounterMode(display=False) as counter:
             _step(job, batch)

@@ -119,7 +119,7 @@ class StorageError(FalllineError):
 
 
 class DeviceError(FalllineError):
-    """A device or a precision was asked for that this machine does not have."""
+    """A device, precision or compiler was asked for that this machine does not have."""
 
 
 class MissingExtra(FalllineError):

@@ -38,7 +38,7 @@ def test_a_run_goes_as_if_it_had_been_warm(
 ) -> None:
     settings = small | {"optimizer": optimizer, "max_steps": 4, "train.hardest": 0.5}
     if optimizer == "torch_muon":  # which finds no matrix in a convnet
-        settings |= {"model": {"name": "mlp", "widths": [16, 16]}}
+        settings |= {"model": {"name": "mlp", "widths": [16, 16], "dropout": 0.2}}
     settings |= {"data.augment.cutmix": 1.0, "train.ema": 0.5, "track.every": 1}
     warm = run(tmp_path, "warm", settings)
     monkeypatch.setattr(life, "has_cold_start", lambda job: True)

@@ -122,9 +122,8 @@ class Batches:
             height=self.height,
             width=self.width,
         ).to(self._labels.device)
-        return replace(
-            draws, order=sent(draws.order, self._pixels.rows.device)
-        )  # once, not a step
+        # The order goes where the pixels are, once instead of in parts at each step.
+        return replace(draws, order=sent(draws.order, self._pixels.rows.device))
 
     def _batch(self, draws: Draws, step: int) -> Batch:
         part = self._part(step)

@@ -63,11 +63,11 @@ def epoch_line(record: Record) -> str:
 def summary(start: RunStart, outcome: Outcome) -> list[str]:
     """The lines below a run: how it ended, how good it is, and what to type next."""
     cold = outcome.cold_start_seconds
+    after = f" after a cold start of {_duration(cold)}" if cold else ""
     lines = [
         f"{outcome.status}: {clean(outcome.reason)}",
         f"accuracy   {accuracies(start, outcome)}",
-        f"time       {_duration(outcome.train_seconds)} of training"
-        f"{f' after a cold start of {_duration(cold)}' if cold else ''}, "
+        f"time       {_duration(outcome.train_seconds)} of training{after}, "
         f"{_duration(outcome.wall_seconds)} with evaluating and saving, "
         f"{_epochs(outcome.epochs)}, "
         f"{counted(outcome.steps, 'step')}",

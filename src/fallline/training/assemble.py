@@ -52,8 +52,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     model = build_model(config, images.shape, len(images.classes))
     _refuse_single_images(model, feeds.train.batch_size, train.hardest, len(splits.train))
     model = model.to(device, memory_format=torch.channels_last)
-    if train.compile:
-        torch.compiler.reset()  # a code object is compiled for eight models, and no more
+    compiled = _compiler() if train.compile else _as_it_is
     loss = LOSSES[train.loss].value
     image_loss = partial(loss, smoothing=0.0, reduction="none")
     proxy, calibration = None, Clock(device)
@@ -72,7 +71,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
                 device=device,
                 loss=image_loss,
                 autocast=autocast,
-                compile=train.compile,
+                compiled=compiled,
             )
     optimizer = _optimizer(config, model)
     total = max(1, round((train.epochs or 1) * feeds.train.steps_per_epoch))
@@ -88,7 +87,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         ema=EMA(model, train.ema) if train.ema else None,
         proxy=proxy,
         step=Step(
-            torch.compile(model, dynamic=False, fullgraph=True) if train.compile else model,
+            compiled(model),
             model.parameters(),
             optimizer,
             partial(loss, smoothing=train.label_smoothing, reduction="mean"),
@@ -102,6 +101,16 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
         lr_factor=_lr_factor(config, total),
         calibration_seconds=calibration.read(),
     )
+
+
+def _compiler() -> Callable[[Any], Any]:
+    """What compiles this job's nets, for one shape of input each."""
+    torch.compiler.reset()  # else a ninth net of one class would run uncompiled
+    return partial(torch.compile, dynamic=False, fullgraph=True)
+
+
+def _as_it_is(net: Any) -> Any:
+    return net
 
 
 def _refuse_single_images(model: nn.Module, batch_size: int, share: float, images: int) -> None:

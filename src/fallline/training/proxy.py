@@ -39,7 +39,7 @@ class Proxy:
         images: normalized ones (N, C, H, W) to whiten the stem by; None where a state follows.
         loss: of each image of a batch, from logits (B, K) and targets.
         autocast: a fresh autocast context per call.
-        compile: the net is compiled.
+        compiled: from the net to what computes as it does, or to itself.
     """
 
     def __init__(
@@ -52,15 +52,13 @@ class Proxy:
         device: torch.device,
         loss: Callable[[Tensor, Tensor], Tensor],
         autocast: Callable[[], AbstractContextManager[object]],
-        compile: bool = False,
+        compiled: Callable[[Convnet], Callable[[Tensor], Tensor]] = lambda net: net,
     ) -> None:
         net = Convnet(shape, classes, widths=WIDTHS, activation="silu")
         self.net = net.to(device).to(memory_format=torch.channels_last)
         if images is not None:
             net.calibrate(images)
-        self._model: Callable[[Tensor], Tensor] = (
-            torch.compile(self.net, dynamic=False, fullgraph=True) if compile else self.net
-        )
+        self._model = compiled(self.net)
         self.optimizer = build("muon", net, lr=LR)
         self.share, self.loss, self.autocast = share, loss, autocast
 
