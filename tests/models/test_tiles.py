@@ -46,7 +46,8 @@ from fallline.openmp import openmp
 from fallline.registry import load
 
 BF16 = torch.bfloat16
-MORE = {"amx": 1.2, "avx512": 3.5}  # times torch's error: by vectors factors are rounded, too
+MORE = {"amx": 1.2, "avx512": 12}  # times torch's error: by vectors factors are rounded, too
+ROUNDS = {"amx": 0.0, "avx512": 0.016}  # norm of the error of what needs no rounding, of its own
 TEAM = ("GOMP_parallel", "omp_get_thread_num")  # what the kernels take of OpenMP
 SHAPES = [  # images, channels in and out, height, width
     (32, 24, 32, 9, 9),
@@ -176,7 +177,7 @@ def one_pass(
     ids=str,
 )
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_kernels_round_little_more_than_torch(
+def test_the_kernels_are_right_but_for_rounding(
     way: str,
     shape: tuple[int, int, int, int, int],
     pooled: bool,
@@ -194,16 +195,16 @@ def test_the_kernels_round_little_more_than_torch(
     )
     assert ours.keys() == theirs.keys() == exact.keys()
     chooses = isinstance(activation, nn.ReLU) or (pooled and way == "avx512")
-    slack = 0.03 if chooses else 2e-3  # some cells are on its other side, or others the largest
+    slack = 0.07 if chooses else 2e-3  # some cells are on its other side, or others the largest
     for name, value in exact.items():
-        error, allowed = ((r[name] - value).norm() / value.norm() for r in (ours, theirs))
+        scale = exact["running variance"].sqrt() if name == "running mean" else value
+        error, allowed = ((r[name] - value).norm() / scale.norm() for r in (ours, theirs))
         assert error < MORE[way] * allowed + slack, name
 
 
-@there
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_what_needs_no_rounding_is_convolved_exactly(
-    shape: tuple[int, int, int, int, int], threads: int
+def test_what_needs_no_rounding_is_convolved_exactly_by_tiles_and_nearly_by_vectors(
+    way: str, shape: tuple[int, int, int, int, int], threads: int
 ) -> None:
     images, inputs, outputs, height, width = shape
     torch.manual_seed(0)
@@ -213,12 +214,19 @@ def test_what_needs_no_rounding_is_convolved_exactly(
     assert exact.abs().max() <= 256  # integers beyond it bfloat16 rounds
     z, chosen = tiles._convolve(tiles.cells(x), weight, pooled=False)
     assert chosen is None
-    assert torch.equal(tiles.maps(z).float(), exact)
+    assert_nearly(tiles.maps(z), exact, way)
 
 
-@there
+def assert_nearly(found: Tensor, exact: Tensor, way: str) -> None:
+    """All of it but for rounding, and no single value wrong by more than eight deviations."""
+    error = found.float() - exact
+    assert error.norm() <= ROUNDS[way] * exact.norm()
+    assert error.abs().max() <= 8 * ROUNDS[way] * exact.square().mean().sqrt()
+
+
 @pytest.mark.parametrize("shape", [s for s in SHAPES if min(s[3:]) > 1], ids=str)
 def test_the_largest_of_four_is_the_first_of_equals_and_takes_the_gradient(
+    way: str,
     shape: tuple[int, int, int, int, int],
 ) -> None:
     images, inputs, outputs, height, width = shape
@@ -227,19 +235,46 @@ def test_the_largest_of_four_is_the_first_of_equals_and_takes_the_gradient(
     weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
     z, chosen = tiles._convolve(tiles.cells(x), weight, pooled=True)
     assert chosen is not None
-    full = F.conv2d(x, weight, padding=1).requires_grad_()
+    rows, columns = 2 * (height // 2), 2 * (width // 2)
+    full = tiles.maps(unpooled(x, weight, rows, columns)).float()
     pooled, places = F.max_pool2d(full, 2, return_indices=True)
     assert torch.equal(tiles.maps(z).float(), pooled)
-    row, column = places // width, places % width
-    assert torch.equal(tiles.maps(chosen).long(), 2 * (row % 2) + column % 2)
+    row, column = places // columns, places % columns
+    cell = tiles.maps(chosen).long()
+    if way == "amx":
+        assert torch.equal(cell, 2 * (row % 2) + column % 2)
+    row, column = row // 2 * 2 + cell // 2, column // 2 * 2 + cell % 2
+    places = row * columns + column  # of others that are the largest, too, once they are rounded
+    assert torch.equal(full.flatten(2).gather(2, places.flatten(2)), pooled.flatten(2))
     of_z = torch.randint(-2, 3, pooled.shape).float()
-    (of_full,) = torch.autograd.grad(pooled, full, of_z)
-    assert_gradients(x, weight, tiles.cells(of_z), chosen, of_full)
+    of_full = F.max_unpool2d(of_z, places, [2, 2], output_size=(rows, columns))
+    of_full = F.pad(of_full, (0, width - columns, 0, height - rows))
+    assert_gradients(x, weight, tiles.cells(of_z), chosen, of_full, way)
 
 
 @there
+def test_of_equals_the_first_is_the_largest() -> None:
+    z, chosen = tiles._convolve(
+        torch.zeros(8, 8, 32, 16, dtype=BF16), torch.ones(16, 16, 3, 3), True
+    )
+    assert chosen is not None
+    assert not z.any()
+    assert not chosen.any()
+
+
+def unpooled(x: Tensor, weight: Tensor, rows: int, columns: int) -> Tensor:
+    """The first rows and columns of the convolution of x (B, C, H, W), (rows, columns, B, O)."""
+    z = torch.empty(rows, columns, len(x), len(weight), dtype=BF16)
+    sides, channels = (rows, columns), weight.shape[1::-1]
+    packed = tiles._packed(weight, sides, flipped=False)
+    sizes = len(x), *x.shape[2:], *sides, *channels
+    tiles._call("convolve", tiles.cells(x), None, packed, z, None, *sizes)
+    return z
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_gradients_that_need_no_rounding_are_exact(
+def test_gradients_that_need_no_rounding_are_exact_by_tiles_and_nearly_by_vectors(
+    way: str,
     shape: tuple[int, int, int, int, int],
 ) -> None:
     images, inputs, outputs, height, width = shape
@@ -247,19 +282,19 @@ def test_gradients_that_need_no_rounding_are_exact(
     x = (torch.rand(images, inputs, height, width) < 0.1) * 1.0
     weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
     of_z = torch.randint(-2, 3, (images, outputs, height, width)).float()
-    assert_gradients(x, weight, tiles.cells(of_z), None, of_z)
+    assert_gradients(x, weight, tiles.cells(of_z), None, of_z, way)
 
 
 def assert_gradients(
-    x: Tensor, weight: Tensor, of_z: Tensor, chosen: Tensor | None, of_full: Tensor
+    x: Tensor, weight: Tensor, of_z: Tensor, chosen: Tensor | None, of_full: Tensor, way: str
 ) -> None:
     """By the kernels from cells `of_z`, by torch from `of_full`, (B, O, H, W), unpooled."""
     of_x = tiles._convolve_back(of_z, chosen, weight, tiles.cells(x))
     wanted = conv2d_input(x.shape, weight, of_full, padding=1)  # type: ignore[no-untyped-call]
-    assert torch.equal(tiles.maps(of_x), wanted.to(BF16))
+    assert_nearly(tiles.maps(of_x), wanted.to(BF16).float(), way)
     of_weight = tiles._correlate(tiles.cells(x), of_z, chosen)
     wanted = conv2d_weight(x, weight.shape, of_full, padding=1)  # type: ignore[no-untyped-call]
-    assert torch.equal(of_weight, wanted)
+    assert_nearly(of_weight, wanted, way)
 
 
 FENCE, POST = 64, 42  # elements around a kernel's room, and the number that stands there
@@ -279,10 +314,10 @@ def test_the_kernels_write_nothing_beyond_the_room_that_they_ask_for(
     factor = 1 + pooled
     rows, columns = (factor * (side // factor) for side in sides)
     x, weight = tiles.cells(rounded(images, inputs, *sides)), rounded(outputs, 3, 3, inputs)
-    packed = fenced(tiles._room("packed", outputs, inputs), BF16)
-    tiles._call("pack", weight, packed, outputs, inputs, False)
-    flipped = fenced(tiles._room("packed", inputs, outputs), BF16)
-    tiles._call("pack", weight, flipped, inputs, outputs, True)
+    packed = fenced(tiles._room("packed", rows, columns, outputs, inputs), BF16)
+    tiles._call("pack", weight, packed, rows, columns, outputs, inputs, False)
+    flipped = fenced(tiles._room("packed", *sides, inputs, outputs), BF16)
+    tiles._call("pack", weight, flipped, *sides, inputs, outputs, True)
     z = fenced(images * outputs * rows * columns // factor**2, BF16)
     chosen = fenced(len(z), torch.uint8) if pooled else None
     sizes = images, *sides, rows, columns, inputs, outputs
@@ -348,8 +383,7 @@ def test_a_nan_is_passed_on(threads: int) -> None:
     assert norm.running_mean.isnan().all()
 
 
-@there
-def test_nan_is_the_largest_of_four_as_in_torch() -> None:
+def test_nan_is_the_largest_of_four_as_in_torch(way: str) -> None:
     x = torch.zeros(32, 16, 8, 8)
     for image in range(32):  # at each place of a pooled cell
         x[image, image % 16, image % 8, image // 4] = torch.nan
@@ -359,7 +393,12 @@ def test_nan_is_the_largest_of_four_as_in_torch() -> None:
     z, _ = tiles._convolve(tiles.cells(x), weight, pooled=True)
     wanted = F.max_pool2d(F.conv2d(x, weight, padding=1), 2)
     assert wanted.isnan().any()
-    assert torch.equal(tiles.maps(z).isnan(), wanted.isnan())
+    found = tiles.maps(z).isnan()
+    allowed = wanted
+    if way == "avx512":  # may come to 4x4 outputs that are computed together, 2x2 of these
+        allowed = F.interpolate(F.max_pool2d(wanted, 2), scale_factor=2)
+    assert (found >= wanted.isnan()).all()
+    assert (found <= allowed.isnan()).all()
 
 
 @there
@@ -411,7 +450,7 @@ def test_evaluation_goes_by_the_running_statistics(monkeypatch: pytest.MonkeyPat
         ours = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
         monkeypatch.setattr(tiles, "serve", lambda x: False)
         theirs = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
-    torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+    torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=8e-2)
 
 
 @there

@@ -432,6 +432,16 @@ def test_a_run_whose_settings_are_lost_is_called_by_its_folder() -> None:
     assert answer([replace(run, config={}, trial=None)]).sentence.startswith("trial-0-seed0 gets")
 
 
+def test_what_averaged_views_reach_stands_beside_what_one_view_does() -> None:
+    (run,) = seeded(0, (0.9203,))
+    scored = Record("epoch", 1, 1, 1.0, {"val/accuracy": 0.9203, "val/accuracy_tta": 0.9308})
+    facts = answer([replace(run, epochs=(scored,))]).facts
+    assert [(fact.value, fact.what) for fact in facts[:2]] == [
+        ("92.03\u202f%", "accuracy on val"),
+        ("93.08\u202f%", "accuracy with views averaged on val"),
+    ]
+
+
 def test_points_of_equal_labels_have_rows_of_their_own() -> None:
     runs = [run for n in range(2) for run in seeded(0, (0.7 + n / 10,), folder=f"{n}/" + "x" * 99)]
     figure = ranking_figure(ranking(runs, ACCURACY), ACCURACY)

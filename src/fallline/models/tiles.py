@@ -199,9 +199,10 @@ def _convolve(x: Tensor, weight: Tensor, pooled: bool) -> tuple[Tensor, Tensor |
     rows, columns = height // factor, width // factor
     z = x.new_empty(rows, columns, images, outputs)
     chosen = torch.empty_like(z, dtype=torch.uint8) if pooled else None
+    sides = factor * rows, factor * columns
     _call(
-        "convolve", x, None, _packed(weight, flipped=False), z, chosen, images, height, width,
-        factor * rows, factor * columns, inputs, outputs,
+        "convolve", x, None, _packed(weight, sides, flipped=False), z, chosen, images,
+        height, width, *sides, inputs, outputs,
     )  # fmt: skip
     return z, chosen
 
@@ -211,8 +212,8 @@ def _convolve_back(of_z: Tensor, chosen: Tensor | None, weight: Tensor, x: Tenso
     height, width, images, inputs = x.shape
     of_x = torch.empty_like(x)
     _call(
-        "convolve", of_z, chosen, _packed(weight, flipped=True), of_x, None, images,
-        *_unpooled(of_z, chosen), height, width, len(weight), inputs,
+        "convolve", of_z, chosen, _packed(weight, (height, width), flipped=True), of_x, None,
+        images, *_unpooled(of_z, chosen), height, width, len(weight), inputs,
     )  # fmt: skip
     return of_x
 
@@ -234,10 +235,13 @@ def _unpooled(z: Tensor, chosen: Tensor | None) -> tuple[int, int]:
     return factor * z.shape[0], factor * z.shape[1]
 
 
-def _packed(weight: Tensor, *, flipped: bool) -> Tensor:
-    """Weights (O, C, 3, 3) as the kernel takes them; flipped ones lead from outputs to inputs."""
+def _packed(weight: Tensor, sides: tuple[int, int], *, flipped: bool) -> Tensor:
+    """Weights (O, C, 3, 3) as the kernel takes them for maps of such sides.
+
+    Flipped ones lead from outputs to inputs.
+    """
     weight = weight.contiguous(memory_format=torch.channels_last)
-    sizes = weight.shape[1::-1] if flipped else weight.shape[:2]
+    sizes = *sides, *(weight.shape[1::-1] if flipped else weight.shape[:2])
     into = weight.new_empty(_room("packed", *sizes), dtype=torch.bfloat16)
     _call("pack", weight, into, *sizes, flipped)
     return into

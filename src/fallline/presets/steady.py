@@ -17,10 +17,9 @@ def steady() -> RunConfig:
     """What `fallline train` does by default on any image set: robust rather than tuned.
 
     On the JPEG copy of CIFAR-10, 45,000 images trained on, 5,000 held out, test split, n = 5:
-    85.29 % (deviation 0.16, lowest 85.10), with six views averaged 87.04 %, 11 epochs in 129 s of
-    training (126 to 149). 2 cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-27; 85.18 % in 115 s
-    (n = 3) a day later, with kernels of fewer products. With trained stem biases 85.17 % in 89 s
-    on 2 of an Intel Xeon (AMX).
+    85.30 % (deviation 0.16, lowest 85.10), with six views averaged 87.06 %, 11 epochs in 100 s of
+    training (91 to 105). 2 cores of an AMD EPYC (Zen 4), torch 2.15, 2026-11-28. With trained stem
+    biases 85.17 % in 89 s on 2 of an Intel Xeon (AMX).
     On scikit-learn's digits 99.4 % in 13 s, n = 1.
 
     fallline train --data cifar10_jpeg.tar.xz

@@ -102,7 +102,7 @@ def _ended(run: Run) -> str:
 
 def _run_facts(run: Run, judged: Metric) -> tuple[Fact, ...]:
     facts = [Fact(wording.value(judged, judged.of(run)), judged.words)]
-    for name in ("val/accuracy", "val/loss"):
+    for name in (f"{judged.name}_tta", "val/accuracy", "val/loss"):
         other = Metric(name)
         if other != judged and other.of(run) is not None:
             facts.append(Fact(wording.value(other, other.of(run)), other.words))

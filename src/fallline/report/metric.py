@@ -43,7 +43,8 @@ class Metric:
     def words(self) -> str:
         """The metric as a person reads it: accuracy on val."""
         split, _, quantity = self.name.partition("/") if self.is_ours else (self.name, "", "")
-        return f"{quantity.replace('_', ' ')} on {split}" if quantity else self.name
+        quantity = quantity.replace("_tta", " with views averaged").replace("_", " ")
+        return f"{quantity} on {split}" if quantity else self.name
 
     @property
     def unit(self) -> str:

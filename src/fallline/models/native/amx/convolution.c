@@ -47,13 +47,17 @@ static void pack_some(void *job, struct queue *queue) {
 }
 
 /* The elements of so many filters, packed. */
-EXPORTED long tiles_packed(int outs, int ins) { return (long)outs * TAPS * ins; }
+EXPORTED long tiles_packed(int out_rows, int out_columns, int outs, int ins) {
+    (void)out_rows, (void)out_columns; /* they count where products are by vectors */
+    return (long)outs * TAPS * ins;
+}
 
 /* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them:
  * (outs / n, 3, ins / k, 3, k / 2, n, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a
  * gradient of outputs, `ins`, to that of inputs, `outs`. */
-EXPORTED void tiles_pack(const float *weight, bf16 *packed, int outs, int ins, int flipped,
-                         int threads) {
+EXPORTED void tiles_pack(const float *weight, bf16 *packed, int out_rows, int out_columns,
+                         int outs, int ins, int flipped, int threads) {
+    (void)out_rows, (void)out_columns;
     struct pack p = {weight, packed, outs, ins, flipped};
     run(pack_some, &p, threads);
 }

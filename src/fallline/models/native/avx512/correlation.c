@@ -15,28 +15,22 @@ enum {
 struct correlation {
     struct maps x, y;
     float *gradient; /* of the weights */
-    float *sums;     /* those of all their forms, (FILTERS, outs, ins), filled up to blocks */
+    float *sums;     /* those of all their forms, (forms, outs, ins), filled up to blocks */
     bf16 *x_space, *y_space;
     int threads;
+    struct forms forms;
     int first, blocks, top, bottom; /* of the chunk: blocks of 32 images, rows of patches */
     long before[FILTERS];           /* patches of all filters before that one */
 };
 
 static int channel_blocks(const struct maps *m) { return quotient_up(m->channels, TILE); }
 
-/* How many of the twos of outputs from `from` to `to` along a side take a form of the filter. */
-static int count_of(int form, int from, int to, int outs) {
-    int pairs = least(to, outs / 2) - least(from, outs / 2), alone = outs % 2 && to > outs / 2;
-    if (form == 4) return alone;
-    return pairs + (form == 0 && alone && outs > 1);
-}
-
 static int rows_of(const struct correlation *c, int form) {
     return count_of(form, c->top, c->bottom, c->y.rows);
 }
 
 static int columns_of(const struct correlation *c, int form) {
-    return count_of(form, 0, quotient_up(c->y.columns, 2), c->y.columns);
+    return count_of(form, 0, quotient_up(c->y.columns, OUTS), c->y.columns);
 }
 
 /* Patches of a chunk that a filter is used for. */
@@ -46,14 +40,12 @@ static long patches_of(const struct correlation *c, int filter) {
 
 /* Rounds the factors of two images, 16 channels, and puts them in turn at element `at` of cells.
  */
-ALL_INLINE void put(const int down, const int across, const __m512 *one, const __m512 *two,
-                    bf16 *const *cells, int at) {
-#pragma GCC unroll 4
+ALL_INLINE void put(int down, int across, const __m512 *one, const __m512 *two, bf16 *const *cells,
+                    int at) {
     for (int i = 0; i < down; i++)
-#pragma GCC unroll 4
         for (int j = 0; j < across; j++)
-            _mm512_storeu_si512(cells[4 * i + j] + at,
-                                rounded_in_turn(one[4 * i + j], two[4 * i + j]));
+            _mm512_storeu_si512(cells[SIDE * i + j] + at,
+                                rounded_in_turn(one[SIDE * i + j], two[SIDE * i + j]));
 }
 
 /* 16 channels, from `channel` on, of 32 images, from `first` on. */
@@ -73,44 +65,70 @@ ALL_INLINE __mmask16 present_of(const struct block *b, int image) {
     return b->first + image < b->maps->images ? first_of(b->maps->channels - b->channel) : 0;
 }
 
-ALL_INLINE void enter_inputs(const int down, const int across, const struct block *b,
-                             bf16 *const *cells) {
+ALL_INLINE void enter_columns(const int down, __m512 *d, int across) {
+    for (int j = 0; j < across; j++) enter(down, d + j, SIDE);
+}
+
+static void enter_inputs(int down, int across, const struct block *b, bf16 *const *cells) {
     for (int image = 0; image < PAIR; image += 2) {
         __m512 d[2][FACTORS];
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; i++)
-            enter_window(down, across, b->maps, &b->window, element_of(b, image + i),
-                         present_of(b, image + i), d[i]);
+        for (int i = 0; i < 2; i++) {
+            FOR_PRODUCTS(across, enter_rows, b->maps, &b->window, element_of(b, image + i),
+                         present_of(b, image + i), seen_by(down), d[i]);
+            FOR_PRODUCTS(down, enter_columns, d[i], across);
+        }
         put(down, across, d[0], d[1], cells, image * TILE);
     }
 }
 
-/* An output's gradient, or two, `step` apart, as those of its products; the fourth's sign is left
- * to the end. */
-ALL_INLINE void spread_out(__m512 *d, const int step, const int products) {
+/* The gradients of outputs, `step` apart, as those of their products. */
+ALL_INLINE void spread_out(const int products, __m512 *d, const int step) {
+    if (products == 2) d[step] = d[0];
+    if (products <= 2) return;
+    __m512 first = d[0], second = d[step];
     if (products == 4) {
-        d[3 * step] = d[step];
-        d[2 * step] = _mm512_sub_ps(d[0], d[3 * step]);
-        d[step] = _mm512_add_ps(d[0], d[3 * step]);
-    } else if (products == 2) {
-        d[step] = d[0];
+        d[step] = plus(first, A, second);
+        d[2 * step] = plus(first, -A, second);
+        d[3 * step] = second;
+        return;
+    }
+    __m512 third = d[2 * step], even_a = plus(first, A2, third), even_b = plus(first, B2, third);
+    __m512 last = third, odd_a = second, odd_b = second;
+    if (products == 6) {
+        last = d[3 * step];
+        odd_a = plus(second, A2, last), odd_b = plus(second, B2, last);
+    }
+    d[step] = plus(even_a, A, odd_a);
+    d[2 * step] = plus(even_a, -A, odd_a);
+    d[3 * step] = plus(even_b, B, odd_b);
+    if (products == 6) d[4 * step] = plus(even_b, -B, odd_b);
+    d[(products - 1) * step] = last;
+}
+
+ALL_INLINE void spread_rows(const int across, const struct block *b, int image, int rows,
+                            __m512 *d) {
+    for (int i = 0; i < rows; i++) {
+        __m512 row[SIDE];
+#pragma GCC unroll 4
+        for (int j = 0; j < outs_of(across); j++)
+            row[j] = look(b->maps, &b->window, element_of(b, image), present_of(b, image), i + 1,
+                          j + 1);
+        spread_out(across, row, 1);
+#pragma GCC unroll 6
+        for (int j = 0; j < across; j++) d[SIDE * i + j] = row[j];
     }
 }
 
-ALL_INLINE void enter_outputs(const int down, const int across, const struct block *b,
-                              bf16 *const *cells) {
+ALL_INLINE void spread_columns(const int down, __m512 *d, int across) {
+    for (int j = 0; j < across; j++) spread_out(down, d + j, SIDE);
+}
+
+static void enter_outputs(int down, int across, const struct block *b, bf16 *const *cells) {
     for (int image = 0; image < PAIR; image += 2) {
-        __m512 d[2][FACTORS] = {{_mm512_setzero_ps()}};
-#pragma GCC unroll 2
+        __m512 d[2][FACTORS];
         for (int i = 0; i < 2; i++) {
-            __m512 seen[FACTORS];
-            look(b->maps, &b->window, element_of(b, image + i), present_of(b, image + i), 1, 3,
-                 seen);
-            d[i][0] = seen[5], d[i][1] = seen[6], d[i][4] = seen[9], d[i][5] = seen[10];
-            spread_out(d[i], 1, across);
-            spread_out(d[i] + 4, 1, across);
-#pragma GCC unroll 4
-            for (int j = 0; j < across; j++) spread_out(d[i] + j, 4, down);
+            FOR_PRODUCTS(across, spread_rows, b, image + i, outs_of(down), d[i]);
+            FOR_PRODUCTS(down, spread_columns, d[i], across);
         }
         put(down, across, d[0], d[1], cells, image * TILE);
     }
@@ -120,7 +138,7 @@ ALL_INLINE void enter_outputs(const int down, const int across, const struct blo
  * values in turn, (16, 16, 2). */
 static void lay_out_some(void *job, struct queue *queue) {
     const struct correlation *c = job;
-    int wide = quotient_up(c->y.columns, 2), high = c->bottom - c->top;
+    int wide = quotient_up(c->y.columns, OUTS), high = c->bottom - c->top;
     int x_blocks = channel_blocks(&c->x), y_blocks = channel_blocks(&c->y);
     int both = x_blocks + y_blocks;
     long items = (long)wide * high * c->blocks * both;
@@ -130,23 +148,24 @@ static void lay_out_some(void *job, struct queue *queue) {
         int i = c->top + patch / wide, j = patch % wide;
         int down = products_of(i, c->y.rows), across = products_of(j, c->y.columns);
         const struct maps *maps = is_y ? &c->y : &c->x;
-        struct block b = {maps, window_at(maps, 2 * i, 2 * j), (long)(c->first + block) * PAIR,
+        struct block b = {maps, window_at(maps, OUTS * i, OUTS * j),
+                          (long)(c->first + block) * PAIR,
                           (channels - (is_y ? x_blocks : 0)) * TILE};
         bf16 *space = is_y ? c->y_space : c->x_space, *cells[FACTORS];
         for (int r = 0; r < down; r++)
             for (int s = 0; s < across; s++) {
                 int row = form_of(r, down), column = form_of(s, across);
                 int filter = FORMS * row + column;
-                long place =
-                    (row == 4 ? 0 : i - c->top) * columns_of(c, column) + (column == 4 ? 0 : j);
+                long place = (row == ALONE ? 0 : i - c->top) * columns_of(c, column) +
+                             (column == ALONE ? 0 : j);
                 long cell = c->before[filter] * (is_y ? y_blocks : x_blocks) +
                             b.channel / TILE * patches_of(c, filter) + place;
-                cells[4 * r + s] = space + (cell * c->blocks + block) * CELL;
+                cells[SIDE * r + s] = space + (cell * c->blocks + block) * CELL;
             }
         if (is_y)
-            FOR_PATCH(enter_outputs, down, across, &b, cells);
+            enter_outputs(down, across, &b, cells);
         else
-            FOR_PATCH(enter_inputs, down, across, &b, cells);
+            enter_inputs(down, across, &b, cells);
     }
 }
 
@@ -163,10 +182,11 @@ static void multiply_some(void *job, struct queue *queue) {
     long line = (long)x_blocks * TILE, near = NEAR / (2 * side * 2 * CELL);
     for (long item; (item = take(queue, (long)FILTERS * wide * high)) >= 0;) {
         int filter = (int)(item / (wide * high)), square = (int)(item % (wide * high));
+        int place = c->forms.place[filter];
         int i_from = square % wide * side, i_to = least(i_from + side, x_blocks);
         int o_from = square / wide * side, o_to = least(o_from + side, y_blocks);
         long cells = patches_of(c, filter) * c->blocks, before = c->before[filter] * c->blocks;
-        if (!cells && !is_first) continue;
+        if (place < 0 || (!cells && !is_first)) continue;
         for (long from = 0; from == 0 || from < cells; from += near) {
             long count = from + near < cells ? near : cells - from;
             int fresh = is_first && from == 0;
@@ -176,7 +196,7 @@ static void multiply_some(void *job, struct queue *queue) {
                                      2 * TILE};
                     struct right x = {c->x_space + (before * x_blocks + i * cells + from) * CELL,
                                       cells * CELL};
-                    float *at = c->sums + ((long)filter * y_blocks + o) * TILE * line + i * TILE;
+                    float *at = c->sums + ((long)place * y_blocks + o) * TILE * line + i * TILE;
                     struct sums sums = {at, line, TILE};
                     if (i + WIDE <= i_to)
                         multiply(y, x, count * TILE, WIDE, fresh, sums);
@@ -189,12 +209,14 @@ static void multiply_some(void *job, struct queue *queue) {
 
 /* The gradients of three taps from those of their forms, `step` apart. */
 ALL_INLINE void gather(__m512 *f, const int step) {
-    const __m512 half = _mm512_set1_ps(0.5f);
-    __m512 both = _mm512_mul_ps(half, _mm512_add_ps(f[step], f[2 * step]));
-    __m512 apart = _mm512_mul_ps(half, _mm512_sub_ps(f[step], f[2 * step]));
-    f[0] = _mm512_add_ps(f[0], both);
-    f[step] = _mm512_add_ps(apart, f[4 * step]);
-    f[2 * step] = _mm512_sub_ps(both, f[3 * step]);
+    const float at_a = 1 / (2 * A2 * (A2 - B2)), at_b = 1 / (2 * B2 * (B2 - A2));
+    __m512 even_a = times(at_a, _mm512_add_ps(f[step], f[2 * step]));
+    __m512 odd_a = times(at_a, _mm512_sub_ps(f[step], f[2 * step]));
+    __m512 even_b = times(at_b, _mm512_add_ps(f[3 * step], f[4 * step]));
+    __m512 odd_b = times(at_b, _mm512_sub_ps(f[3 * step], f[4 * step]));
+    f[0] = plus(_mm512_add_ps(even_a, even_b), 1 / (A2 * B2), f[0]);
+    f[step] = plus(plus(f[6 * step], A, odd_a), B, odd_b);
+    f[2 * step] = plus(plus(f[5 * step], A2, even_a), B2, even_b);
 }
 
 static void gather_some(void *job, struct queue *queue) {
@@ -204,8 +226,11 @@ static void gather_some(void *job, struct queue *queue) {
     for (long out; (out = take(queue, c->y.channels)) >= 0;)
         for (int in = 0; in < ins; in += TILE) {
             __m512 f[FILTERS];
-            for (int i = 0; i < FILTERS; i++)
-                f[i] = _mm512_loadu_ps(c->sums + (i * rows + out) * line + in);
+            for (int i = 0; i < FILTERS; i++) {
+                long place = c->forms.place[i];
+                f[i] = place < 0 ? _mm512_setzero_ps()
+                                 : _mm512_loadu_ps(c->sums + (place * rows + out) * line + in);
+            }
             for (int j = 0; j < FORMS; j++) gather(f + j, FORMS);
             for (int i = 0; i < 3; i++) gather(f + FORMS * i, 1);
             for (int tap = 0; tap < TAPS; tap++)
@@ -215,10 +240,12 @@ static void gather_some(void *job, struct queue *queue) {
 }
 
 /* Products of a side of so many outputs. */
-static long products_along(int outs) { return outs / 2 * 4l + (outs % 2 ? least(outs, 2) : 0); }
+static long products_along(int outs) {
+    return outs / OUTS * (long)SIDE + (outs % OUTS ? products_of(outs / OUTS, outs) : 0);
+}
 
-static long size_of_sums(int x_blocks, int y_blocks) {
-    return 4l * FILTERS * TILE * TILE * x_blocks * y_blocks;
+static long size_of_sums(int forms, int x_blocks, int y_blocks) {
+    return 4l * forms * TILE * TILE * x_blocks * y_blocks;
 }
 
 /* How much is laid out at a time: blocks of images, or rows of patches of one of them. */
@@ -227,20 +254,20 @@ struct chunk {
     long cells; /* of a block of channels */
 };
 
-static struct chunk chunk_of(int images, int out_rows, int out_columns, int x_blocks,
-                             int y_blocks) {
+static struct chunk chunk_of(int images, int out_rows, int out_columns, int x_blocks, int y_blocks,
+                             long of_sums) {
     /* The sums pass through the caches once for each chunk, so it is no smaller than they are: it
      * may be half of `bytes`, rounded down to whole maps. */
-    long of_cell = 2l * CELL * (x_blocks + y_blocks), twice = 2 * size_of_sums(x_blocks, y_blocks);
-    long bytes = twice > CHUNK ? twice : CHUNK;
-    long row = 4 * products_along(out_columns) * of_cell, rows = quotient_up(out_rows, 2);
+    long of_cell = 2l * CELL * (x_blocks + y_blocks);
+    long bytes = 2 * of_sums > CHUNK ? 2 * of_sums : CHUNK;
+    long row = SIDE * products_along(out_columns) * of_cell, rows = quotient_up(out_rows, OUTS);
     long map = products_along(out_rows) * products_along(out_columns) * of_cell;
     struct chunk chunk = {1, (int)rows, 0};
     if (map > bytes)
         chunk.rows = least((int)rows, (int)(bytes / row) + 1);
     else
         chunk.blocks = least((int)(bytes / map), quotient_up(images, PAIR));
-    chunk.cells = (chunk.rows == rows ? products_along(out_rows) : 4l * chunk.rows) *
+    chunk.cells = (chunk.rows == rows ? products_along(out_rows) : (long)SIDE * chunk.rows) *
                   products_along(out_columns) * chunk.blocks;
     return chunk;
 }
@@ -250,8 +277,9 @@ EXPORTED long tiles_correlated(int images, int rows, int columns, int out_rows, 
                                int ins, int outs) {
     (void)rows, (void)columns; /* they count where products are by tiles */
     int x_blocks = quotient_up(ins, TILE), y_blocks = quotient_up(outs, TILE);
-    struct chunk chunk = chunk_of(images, out_rows, out_columns, x_blocks, y_blocks);
-    return size_of_sums(x_blocks, y_blocks) + 2l * CELL * chunk.cells * (x_blocks + y_blocks);
+    long of_sums = size_of_sums(forms_of(out_rows, out_columns).count, x_blocks, y_blocks);
+    struct chunk chunk = chunk_of(images, out_rows, out_columns, x_blocks, y_blocks, of_sums);
+    return of_sums + 2l * CELL * chunk.cells * (x_blocks + y_blocks);
 }
 
 /* The gradient (outs, 3, 3, ins), float32, of the weights between x (rows, columns, images, ins)
@@ -267,12 +295,14 @@ EXPORTED void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *sprea
         .gradient = gradient,
         .sums = space,
         .threads = threads,
+        .forms = forms_of(out_rows, out_columns),
     };
     int x_blocks = channel_blocks(&c.x), y_blocks = channel_blocks(&c.y);
-    struct chunk chunk = chunk_of(images, out_rows, out_columns, x_blocks, y_blocks);
-    c.x_space = (bf16 *)((char *)space + size_of_sums(x_blocks, y_blocks));
+    long of_sums = size_of_sums(c.forms.count, x_blocks, y_blocks);
+    struct chunk chunk = chunk_of(images, out_rows, out_columns, x_blocks, y_blocks, of_sums);
+    c.x_space = (bf16 *)((char *)space + of_sums);
     c.y_space = c.x_space + chunk.cells * x_blocks * CELL;
-    int all = quotient_up(images, PAIR), high = quotient_up(out_rows, 2);
+    int all = quotient_up(images, PAIR), high = quotient_up(out_rows, OUTS);
     for (c.first = 0; c.first < all; c.first += chunk.blocks)
         for (c.top = 0; c.top < high; c.top += chunk.rows) {
             c.blocks = least(chunk.blocks, all - c.first);

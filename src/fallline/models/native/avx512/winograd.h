@@ -1,16 +1,19 @@
-/* The convolution by fewer products: Winograd's F(2x2, 3x3).
+/* The convolution by fewer products: Winograd's F(4x4, 3x3).
  *
- * After Lavin and Gray 2015 (arXiv 1509.09308). Along a side outputs come in pairs, for which four
- * products are enough instead of six. Of the four inputs d that they see, of a filter's taps w and
- * of their products m:
+ * After Lavin and Gray 2015 (arXiv 1509.09308). Along a side outputs come in fours, for which six
+ * products are enough instead of twelve, one for each point p of 0, A, -A, B, -B and infinity:
  *
- *     d0 - d2   d1 + d2             d2 - d1             d1 - d3
- *     w0        (w0 + w1 + w2) / 2  (w0 - w1 + w2) / 2  w2
- *     y0 = m0 + m1 + m2             y1 = m1 - m2 - m3
+ *     w(p) = (w0 + w1 p + w2 p^2) / (the product of p - q for the other points q), of the taps w
+ *     d(p) = the sum of c_k d_k over the inputs d0 to d5 that they see, where the polynomial of
+ *            the c_k is the product of x - q for the other points q
+ *     y_i  = the sum of p^i w(p) d(p)
  *
- * A last output without a partner sees nothing beyond itself: d0 w0 + d1 w1, or where it is the
- * first, too, d1 w1. So three taps along a side have FORMS forms. By rows and columns 2x2 outputs,
- * a patch, have 16 products instead of 36.
+ * Infinity is no factor of those products, its w is w2, and it counts in y3 alone, once. The
+ * points, not the usual 0, 1 and 2, are those by which bfloat16 rounds least (docs/log.md).
+ * What is left of a side, three or two outputs, has the first of these points, five or four
+ * products, and the same forms of the filter. A last output without a partner sees nothing beyond
+ * itself: d0 w0 + d1 w1, or where it is the first, too, d1 w1. So three taps along a side have
+ * FORMS forms. By rows and columns 4x4 outputs, a patch, have 36 products instead of 144.
  *
  * Of a layer's channels the inputs are a multiple of 8, the outputs of 16; for the inputs'
  * gradient they change places. */
@@ -20,33 +23,76 @@
 #define ALL_INLINE static inline __attribute__((always_inline))
 
 enum {
-    FORMS = 5, /* of a filter along a side: those four and w1 */
+    OUTS = 4,  /* of a patch along a side, at most */
+    SIDE = 6,  /* inputs that they see, and products that they have */
+    FORMS = 7, /* of a filter along a side: by those six points, and w1, */
+    ALONE = 6, /* which is the last of them, of a single output */
     FILTERS = FORMS * FORMS,
-    FACTORS = 16, /* of a patch */
+    FACTORS = SIDE * SIDE, /* of a patch */
 };
 
-/* The number of products, 4, 2 or 1, of the i-th pair of a side's outputs. */
-ALL_INLINE int products_of(int i, int outs) { return 2 * i + 1 < outs ? 4 : i > 0 ? 2 : 1; }
+#define A 0.75f
+#define B 1.5f
+#define A2 (A * A)
+#define B2 (B * B)
 
-/* The form of the filter that the j-th of them takes: the last of fewer than four takes w1. */
-ALL_INLINE int form_of(int j, int products) {
-    return products == 4 ? j : j < products - 1 ? 0 : 4;
+/* The number of products of the i-th piece of a side's outputs: 6, 5, 4 or, of a single one, 2 or
+ * 1. */
+ALL_INLINE int products_of(int i, int outs) {
+    int left = outs - OUTS * i;
+    return left >= OUTS ? SIDE : left > 1 ? left + 2 : i > 0 ? 2 : 1;
 }
 
-/* Calls a function for a patch of so many products down and across, which are constants in the
- * usual cases, so that its loops over them are unrolled. */
-#define FOR_PATCH(function, down, across, ...)                                                    \
+/* The outputs that have so many products. */
+ALL_INLINE int outs_of(int products) { return products > 2 ? products - 2 : 1; }
+
+/* The form of the filter that the j-th of so many products takes. */
+ALL_INLINE int form_of(int j, int products) {
+    return j < products - 1 ? j : products > 2 ? 5 : ALONE;
+}
+
+/* Whether one of so many products takes a form. */
+ALL_INLINE int takes(int products, int form) {
+    return form >= 5 ? (form == 5) == (products > 2) : form < products - 1;
+}
+
+/* How many of the pieces of a side's outputs, from `from` to `to`, take a form. */
+static inline int count_of(int form, int from, int to, int outs) {
+    int fours = least(to, outs / OUTS) - least(from, outs / OUTS);
+    int rest = outs % OUTS && to > outs / OUTS;
+    return fours * takes(SIDE, form) + (rest && takes(products_of(outs / OUTS, outs), form));
+}
+
+/* The forms that filters take for maps of outputs of some size, in their order. */
+struct forms {
+    int count;
+    int place[FILTERS]; /* of a form in that order, or -1 */
+};
+
+static inline struct forms forms_of(int out_rows, int out_columns) {
+    struct forms f = {0, {0}};
+    int high = quotient_up(out_rows, OUTS), wide = quotient_up(out_columns, OUTS);
+    for (int i = 0; i < FILTERS; i++) {
+        int is_taken =
+            count_of(i / FORMS, 0, high, out_rows) && count_of(i % FORMS, 0, wide, out_columns);
+        f.place[i] = is_taken ? f.count++ : -1;
+    }
+    return f;
+}
+
+/* Calls a function for so many products, which are a constant to it. */
+#define FOR_PRODUCTS(products, function, ...)                                                     \
     do {                                                                                          \
-        if ((down) == 4 && (across) == 4)                                                         \
-            function(4, 4, __VA_ARGS__);                                                          \
-        else if ((down) == 4 && (across) == 2)                                                    \
-            function(4, 2, __VA_ARGS__);                                                          \
-        else if ((down) == 2 && (across) == 4)                                                    \
-            function(2, 4, __VA_ARGS__);                                                          \
-        else if ((down) == 2 && (across) == 2)                                                    \
-            function(2, 2, __VA_ARGS__);                                                          \
+        if ((products) == 6)                                                                      \
+            function(6, __VA_ARGS__);                                                             \
+        else if ((products) == 5)                                                                 \
+            function(5, __VA_ARGS__);                                                             \
+        else if ((products) == 4)                                                                 \
+            function(4, __VA_ARGS__);                                                             \
+        else if ((products) == 2)                                                                 \
+            function(2, __VA_ARGS__);                                                             \
         else                                                                                      \
-            function((down), (across), __VA_ARGS__);                                              \
+            function(1, __VA_ARGS__);                                                             \
     } while (0)
 
 /* Maps (rows, columns, images, channels), or with `spread` their maxima of 2x2 cells and which of
@@ -57,17 +103,20 @@ struct maps {
     int rows, columns, images, channels;
 };
 
-/* 4x4 cells, the second of the second row at an even row and column; or the 3x3 maxima which they
- * are spread from. The element at which each cell's first image begins, and whether it exists. */
+/* 6x6 cells, the second of the second row at a row and column that are even; or the 4x4 maxima
+ * which they are spread from. The element at which each cell's first image begins, and whether it
+ * exists. */
 struct window {
     long at[FACTORS];
     __mmask16 there[FACTORS];
 };
 
+enum { MAXIMA = SIDE / 2 + 1 }; /* along a side of a window */
+
 /* The window that the patch of outputs at `row` and `column` sees. */
 ALL_INLINE struct window window_at(const struct maps *m, int row, int column) {
     struct window w;
-    int size = m->spread ? 2 : 1, side = m->spread ? 3 : 4;
+    int size = m->spread ? 2 : 1, side = m->spread ? MAXIMA : SIDE;
     row = row / size - 1, column = column / size - 1;
     for (int i = 0; i < side; i++)
         for (int j = 0; j < side; j++) {
@@ -85,61 +134,78 @@ ALL_INLINE __m512 value(const bf16 *x, __mmask16 present) {
     return (__m512)_mm512_slli_epi32(values, 16);
 }
 
-/* 16 channels, from element `at` of each cell on, of a window's cells in rows and columns `first`
- * to before `end`, to d[4 * row + column]. */
-ALL_INLINE void look(const struct maps *m, const struct window *w, long at, __mmask16 present,
-                     const int first, const int end, __m512 *d) {
-    if (!m->spread) {
-#pragma GCC unroll 4
-        for (int i = first; i < end; i++)
-#pragma GCC unroll 4
-            for (int j = first; j < end; j++)
-                d[4 * i + j] = value(m->x + w->at[4 * i + j] + at, present & w->there[4 * i + j]);
-        return;
-    }
-    __m512 maxima[9];
-    __m128i which[9];
-    const int top = (first + 1) / 2, bottom = end / 2;
-#pragma GCC unroll 3
-    for (int r = top; r <= bottom; r++)
-#pragma GCC unroll 3
-        for (int s = top; s <= bottom; s++) {
-            long element = w->at[3 * r + s] + at;
-            __mmask16 there = present & w->there[3 * r + s];
-            maxima[3 * r + s] = value(m->x + element, there);
-            which[3 * r + s] = _mm_maskz_loadu_epi8(there, m->spread + element);
-        }
-#pragma GCC unroll 4
-    for (int i = first; i < end; i++)
-#pragma GCC unroll 4
-        for (int j = first; j < end; j++) {
-            int k = 3 * ((i + 1) / 2) + (j + 1) / 2, place = (i + 1) % 2 * 2 + (j + 1) % 2;
-            __mmask16 here = _mm_cmpeq_epi8_mask(which[k], _mm_set1_epi8((char)place));
-            d[4 * i + j] = _mm512_maskz_mov_ps(here, maxima[k]);
-        }
+/* 16 channels, from element `at` of each cell on, of a window's cell. */
+ALL_INLINE __m512 look(const struct maps *m, const struct window *w, long at, __mmask16 present,
+                       int row, int column) {
+    int k = SIDE * row + column;
+    if (!m->spread) return value(m->x + w->at[k] + at, present & w->there[k]);
+    k = MAXIMA * ((row + 1) / 2) + (column + 1) / 2;
+    int place = (row + 1) % 2 * 2 + (column + 1) % 2;
+    __m128i which = _mm_maskz_loadu_epi8(present & w->there[k], m->spread + w->at[k] + at);
+    __mmask16 here = _mm_cmpeq_epi8_mask(which, _mm_set1_epi8((char)place));
+    return value(m->x + w->at[k] + at, present & w->there[k] & here);
 }
 
-/* The factors of so many products from four inputs, `step` apart. */
-ALL_INLINE void enter(__m512 *d, const int step, const int products) {
-    if (products == 4) {
-        __m512 sum = _mm512_add_ps(d[step], d[2 * step]);
-        d[0] = _mm512_sub_ps(d[0], d[2 * step]);
-        d[3 * step] = _mm512_sub_ps(d[step], d[3 * step]);
-        d[2 * step] = _mm512_sub_ps(d[2 * step], d[step]);
-        d[step] = sum;
-    } else if (products == 1) {
-        d[0] = d[step];
+/* a + factor b */
+ALL_INLINE __m512 plus(__m512 a, const float factor, __m512 b) {
+    return _mm512_fmadd_ps(_mm512_set1_ps(factor), b, a);
+}
+
+ALL_INLINE __m512 times(const float factor, __m512 a) {
+    return _mm512_mul_ps(_mm512_set1_ps(factor), a);
+}
+
+/* The inputs that the outputs with so many products see. */
+ALL_INLINE int seen_by(int products) { return products > 2 ? products : 2; }
+
+/* The factors d(p) of so many products from the inputs, `step` apart. For 0, A, -A and infinity
+ * they are those of two outputs from z, in which the points of B are factored out. Those of fewer
+ * than six products are multiplied by what the forms, which are the same for all, are divided by
+ * too often. */
+ALL_INLINE void enter(const int products, __m512 *d, const int step) {
+    if (products == 1) d[0] = d[step];
+    if (products == 2) d[0] = times(A2 * B2, d[0]);
+    if (products <= 2) return;
+    __m512 z[4], of_b = d[0], of_minus_b = d[0];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++)
+        z[k] = products == 6   ? plus(d[(k + 2) * step], -B2, d[k * step])
+               : products == 5 ? plus(d[(k + 1) * step], -B, d[k * step])
+                               : d[k * step];
+    if (products == 6) {
+        __m512 even = plus(d[4 * step], -A2, d[2 * step]);
+        __m512 odd = plus(d[3 * step], -A2, d[step]);
+        of_b = plus(even, B, odd), of_minus_b = plus(even, -B, odd);
+    } else if (products == 5) {
+        of_b = times(2 * B, plus(d[3 * step], -A2, d[step]));
+    }
+    d[0] = plus(z[2], -A2, z[0]);
+    d[step] = plus(z[2], A, z[1]);
+    d[2 * step] = plus(z[2], -A, z[1]);
+    d[(products - 1) * step] = plus(z[3], -A2, z[1]);
+    if (products == 6) {
+        d[3 * step] = of_b, d[4 * step] = of_minus_b;
+    } else if (products == 5) {
+        d[0] = times(B, d[0]), d[step] = times(A + B, d[step]);
+        d[2 * step] = times(B - A, d[2 * step]), d[3 * step] = of_b;
+    } else {
+        d[0] = times(-B2, d[0]), d[step] = times(A2 - B2, d[step]);
+        d[2 * step] = times(A2 - B2, d[2 * step]);
     }
 }
 
-/* The factors of a window's inputs, 4 i + j for the i-th of its rows and j-th of its columns. */
-ALL_INLINE void enter_window(const int down, const int across, const struct maps *m,
-                             const struct window *w, long at, __mmask16 present, __m512 *d) {
-    look(m, w, at, present, 0, 4, d);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) enter(d + 4 * i, 1, across);
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) enter(d + j, 4, down);
+/* Those of a window's rows, for so many products across each, SIDE i + j for the j-th of the i-th.
+ */
+ALL_INLINE void enter_rows(const int across, const struct maps *m, const struct window *w, long at,
+                           __mmask16 present, int rows, __m512 *d) {
+    for (int i = 0; i < rows; i++) {
+        __m512 row[SIDE];
+#pragma GCC unroll 6
+        for (int j = 0; j < seen_by(across); j++) row[j] = look(m, w, at, present, i, j);
+        enter(across, row, 1);
+#pragma GCC unroll 6
+        for (int j = 0; j < across; j++) d[SIDE * i + j] = row[j];
+    }
 }
 
 /* Two values of bfloat16, repeated. */
