@@ -539,15 +539,6 @@ def test_a_gradient_of_gradients_is_refused_instead_of_wrong() -> None:
         torch.autograd.backward(gradient.sum())
 
 
-@pytest.mark.parametrize("inputs", [16, 64])
-def test_vectors_pay_for_laying_out_wide_maps_only(way: str, inputs: int) -> None:
-    conv, norm = layers(inputs, 16)
-    layer, x = tiles.Layer(conv, norm, nn.ReLU(), pooled=False), torch.randn(32, inputs, 4, 4)
-    with torch.autocast("cpu", BF16):
-        assert layer.serves(laid_out(x))
-        assert layer.serves(x) == (way == "amx" or inputs == 64)
-
-
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
@@ -606,7 +597,6 @@ def test_tiles_go_before_vectors_where_linux_grants_them(
     found = native._found.__wrapped__()
     monkeypatch.setattr(native, "_found", lambda: found)
     assert found.way == (best if granted else "avx512")
-    assert native.have_tiles() == (found.way == "amx")
     assert found.way in able()
 
 
@@ -646,30 +636,23 @@ def test_why_there_are_none_is_told_of_cpus_that_could_have_them_only(
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "images", "by_tiles", "by_vectors"),
+    ("model", "options", "images", "suits"),
     [
-        ("convnet", {}, 32, True, True),
-        ("convnet", {}, 31, False, False),
-        ("convnet", {"activation": "tanh"}, 32, False, False),
-        ("convnet", {"widths": (20, 20, 20)}, 32, False, False),
-        ("resnet18", {}, 32, True, True),
-        ("resnet20", {"width": 8}, 32, True, False),  # nothing lays its narrow maps out
-        ("mlp", {}, 32, False, False),
+        ("convnet", {}, 32, True),
+        ("convnet", {}, 31, False),
+        ("convnet", {"activation": "tanh"}, 32, False),
+        ("convnet", {"widths": (20, 20, 20)}, 32, False),
+        ("resnet18", {}, 32, True),
+        ("resnet20", {"width": 16}, 32, True),
+        ("mlp", {}, 32, False),
     ],
     ids=str,
 )
 def test_a_net_suits_them_if_they_would_serve_a_layer_of_it(
-    model: str,
-    options: dict[str, Any],
-    images: int,
-    by_tiles: bool,
-    by_vectors: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    model: str, options: dict[str, Any], images: int, suits: bool
 ) -> None:
     net = load(MODELS[model].target)((3, 32, 32), 10, **options)
-    for has_tiles, suits in ((True, by_tiles), (False, by_vectors)):
-        monkeypatch.setattr(tiles, "have_tiles", lambda answer=has_tiles: answer)
-        assert tiles.suit(net, images) == suits
+    assert tiles.suit(net, images) == suits
 
 
 @there
@@ -701,12 +684,9 @@ def test_a_convnet_lays_out_what_kernels_serve_and_nothing_else(
     with torch.autocast("cpu", BF16):
         net(torch.randn(32, 3, side, side)).sum().backward()
     assert len(served) == 6
-    if native.have_tiles():
-        assert any(served) == tiles.suit(net, 32)
-    else:
-        assert set(served) == {tiles.suit(net, 32)}
+    assert any(served) == tiles.suit(net, 32)
     by_the_stem = net.lays_out and side == 32 and "whitening" not in options
-    assert tiles._is_laid_out(stem[0]) == by_the_stem
+    assert stem[0].permute(2, 3, 0, 1).is_contiguous() == by_the_stem
 
 
 def test_they_are_compiled_once_and_not_loaded_if_others_could_have_written_them(

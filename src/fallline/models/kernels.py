@@ -64,11 +64,6 @@ def kernels() -> ctypes.CDLL | None:
     return _found().library
 
 
-def have_tiles() -> bool:
-    """Whether the kernels multiply by tiles (AMX), or would if there were any."""
-    return (_found().way or next(iter(able()), "")) == "amx"
-
-
 def why_lacking() -> str:
     """Why a CPU that multiplies bfloat16 has no kernels; empty where it has, or does not."""
     return _found().why if able() else ""

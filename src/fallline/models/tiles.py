@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fallline.models.conv import Conv3x3
-from fallline.models.kernels import have_tiles, kernels
+from fallline.models.kernels import kernels
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 PIECES = 32  # of rows, in norm.c
 IMAGES = 32  # fewer are not worth laying out
-WIDE = 64  # inputs of a convolution by vectors for which a map is worth laying out anew
 
 
 def serve(x: Tensor) -> bool:
@@ -37,29 +36,15 @@ def serve(x: Tensor) -> bool:
 
 
 def suit(net: nn.Module, images: int) -> bool:
-    """Whether kernels would serve a layer of a net, and batches of so many images.
-
-    One that lays its maps out itself says so by `lays_out`.
-    """
+    """Whether kernels would serve a layer of a net, and batches of so many images."""
     layers = list(net.modules())
-    convs = [layer for layer in layers if isinstance(layer, nn.Conv2d) and knows_conv(layer)]
-    known = any(knows_activation(layer) for layer in layers)
-    pay = getattr(net, "lays_out", False) or any(map(_pays, convs))
-    return images >= IMAGES and known and bool(convs) and pay
-
-
-def _pays(conv: nn.Conv2d) -> bool:
-    """Whether laying a map out anew takes less time than its kernel saves."""
-    return have_tiles() or conv.in_channels >= WIDE
+    known = any(isinstance(layer, nn.Conv2d) and knows_conv(layer) for layer in layers)
+    return images >= IMAGES and known and any(knows_activation(layer) for layer in layers)
 
 
 def laid_out(x: Tensor) -> Tensor:
     """The same x (B, C, H, W), in memory cell by cell where kernels serve."""
     return maps(cells(x)) if serve(x) else x
-
-
-def _is_laid_out(x: Tensor) -> bool:
-    return x.dtype == torch.bfloat16 and x.permute(2, 3, 0, 1).is_contiguous()
 
 
 def knows_conv(conv: nn.Conv2d) -> bool:
@@ -93,9 +78,7 @@ class Layer:
 
     def serves(self, x: Tensor) -> bool:
         """Whether kernels compute it on x (B, C, H, W)."""
-        if not serve(x) or not (_is_laid_out(x) or _pays(self.conv)):
-            return False
-        return self._knows_layers() and self._knows_shape(x.shape)
+        return serve(x) and self._knows_layers() and self._knows_shape(x.shape)
 
     def _knows_layers(self) -> bool:
         conv, norm = self.conv, self.norm
