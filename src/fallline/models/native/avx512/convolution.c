@@ -15,15 +15,14 @@ struct pack {
 
 /* The forms of three taps, each to be found `step` apart. */
 ALL_INLINE void forms(__m512 *w, const int step) {
-    const float at_a = 1 / (2 * A2 * (A2 - B2)), at_b = 1 / (2 * B2 * (B2 - A2));
     __m512 first = w[0], middle = w[step], last = w[2 * step];
-    __m512 even_a = times(at_a, plus(first, A2, last));
-    __m512 even_b = times(at_b, plus(first, B2, last));
+    __m512 even_a = times(AT_A, plus(first, A2, last));
+    __m512 even_b = times(AT_B, plus(first, B2, last));
     w[0] = times(1 / (A2 * B2), first);
-    w[step] = plus(even_a, A * at_a, middle);
-    w[2 * step] = plus(even_a, -A * at_a, middle);
-    w[3 * step] = plus(even_b, B * at_b, middle);
-    w[4 * step] = plus(even_b, -B * at_b, middle);
+    w[step] = plus(even_a, A * AT_A, middle);
+    w[2 * step] = plus(even_a, -A * AT_A, middle);
+    w[3 * step] = plus(even_b, B * AT_B, middle);
+    w[4 * step] = plus(even_b, -B * AT_B, middle);
     w[5 * step] = last;
     w[6 * step] = middle;
 }

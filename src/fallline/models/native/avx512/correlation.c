@@ -209,11 +209,10 @@ static void multiply_some(void *job, struct queue *queue) {
 
 /* The gradients of three taps from those of their forms, `step` apart. */
 ALL_INLINE void gather(__m512 *f, const int step) {
-    const float at_a = 1 / (2 * A2 * (A2 - B2)), at_b = 1 / (2 * B2 * (B2 - A2));
-    __m512 even_a = times(at_a, _mm512_add_ps(f[step], f[2 * step]));
-    __m512 odd_a = times(at_a, _mm512_sub_ps(f[step], f[2 * step]));
-    __m512 even_b = times(at_b, _mm512_add_ps(f[3 * step], f[4 * step]));
-    __m512 odd_b = times(at_b, _mm512_sub_ps(f[3 * step], f[4 * step]));
+    __m512 even_a = times(AT_A, _mm512_add_ps(f[step], f[2 * step]));
+    __m512 odd_a = times(AT_A, _mm512_sub_ps(f[step], f[2 * step]));
+    __m512 even_b = times(AT_B, _mm512_add_ps(f[3 * step], f[4 * step]));
+    __m512 odd_b = times(AT_B, _mm512_sub_ps(f[3 * step], f[4 * step]));
     f[0] = plus(_mm512_add_ps(even_a, even_b), 1 / (A2 * B2), f[0]);
     f[step] = plus(plus(f[6 * step], A, odd_a), B, odd_b);
     f[2 * step] = plus(plus(f[5 * step], A2, even_a), B2, even_b);

@@ -35,6 +35,9 @@ enum {
 #define B 1.5f
 #define A2 (A * A)
 #define B2 (B * B)
+/* What forms of the filter are multiplied by: at A and -A, and at B and -B. */
+#define AT_A (1 / (2 * A2 * (A2 - B2)))
+#define AT_B (1 / (2 * B2 * (B2 - A2)))
 
 /* The number of products of the i-th piece of a side's outputs: 6, 5, 4 or, of a single one, 2 or
  * 1. */
