@@ -26,9 +26,9 @@ test: setup  ## the whole test suite
 
 check: setup format lint types test  ## all that must hold before a commit
 
-bench: $(filter .uv/bin/uv,$(UV))  ## measure speed, beside other ways: about 4 hours
+bench: $(filter .uv/bin/uv,$(UV))  ## measure speed, beside other ways: about 4 hours; ARGS="startup --data D"
 	@$(UV) sync --locked --all-extras --group bench --quiet
-	$(RUN) python -m bench
+	$(RUN) python -m bench $(ARGS)
 
 pictures: setup  ## draw the pictures of README and docs anew, but the race: about 8 minutes
 	$(RUN) python docs/pictures

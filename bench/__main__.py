@@ -1,6 +1,8 @@
 """`make bench`: every measurement, printed as tables, kept as JSON, drawn for the README.
 
 python -m bench [SECTION...] [--data D] [--out RESULTS.json] [--limit SECONDS] [--quick]
+
+`presets` and `utilization` run on CUDA where it is; all others run on the CPU.
 """
 
 from __future__ import annotations
@@ -8,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ import torch
 from bench import (
     draw_race,
     input_path,
+    kernels,
     loop,
     machine,
     optimizers,
@@ -32,7 +36,8 @@ from bench import (
 )
 from fallline.training.threads import set_threads
 
-JPEG_COPY = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.tar.xz"
+HERE, COPY = Path(__file__).parents[1], "cifar10_jpeg.tar.xz"
+COPIES = [Path(COPY), HERE / COPY, HERE.parent / "shared" / "data" / COPY]  # of CIFAR-10 as JPEG
 PRESETS = (
     "fast94,fast95,fast96"
     if torch.cuda.is_available()
@@ -41,23 +46,25 @@ PRESETS = (
 RACERS = "fast70,fast80,fast90,airbench,plain,cycle,lightning"
 
 
-def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """What can be measured, by name; each leaves rows in the results."""
+Rows = Iterable[dict[str, Any]]
+
+
+def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Callable[[], Rows]]:
+    """What can be measured, by name, row by row; the race leaves its curves in the results."""
     racers, names = args.racers.split(","), args.presets.split(",")
 
-    def long_race() -> list[dict[str, Any]]:
-        curves = []
+    def long_race() -> Iterator[dict[str, Any]]:
+        results["curves"] = []
         for curve in race.distance(args.data, racers, args.limit):
-            curves.append(curve)
-            results["curves"] = [asdict(curve) for curve in curves]
-            args.out.write_text(json.dumps(results, indent=1) + "\n")  # the next may fail
-        return race.distance_rows(curves)
+            results["curves"].append(asdict(curve))
+            yield race.distance_row(curve)
 
     return {
         "startup": lambda: startup.measure(args.data),
         "input": lambda: input_path.measure(args.data),
         "streaming": lambda: streaming.measure(args.out.parent, quick=args.quick),
         "loop": loop.measure,
+        "kernels": lambda: kernels.measure(args.data),
         "optimizers": optimizers.measure,
         "sweeps": sweeps.measure,
         "workers": lambda: side_by_side.measure(args.data),
@@ -71,7 +78,8 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("sections", nargs="*", help="which; all if none is named")
-    parser.add_argument("--data", default=str(JPEG_COPY) if JPEG_COPY.exists() else "cifar10")
+    copy = next((str(path) for path in COPIES if path.exists()), "cifar10")
+    parser.add_argument("--data", default=copy, help="default: %(default)s")
     parser.add_argument("--out", type=Path, help="default: runs/bench[-SECTION...].json")
     parser.add_argument("--limit", type=float, default=1500, help="seconds for endless racers")
     parser.add_argument("--rounds", type=int, default=3, help="of the sprint to 70 %%")
@@ -90,6 +98,7 @@ def main() -> None:
     """Measures the sections that were asked for and writes what they gave, one after the other."""
     args = arguments()
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    set_threads(0)  # what Fallline gives itself, for the machine's peak, too
     results: dict[str, Any] = {
         "machine": machine.machine(),
         "data": Path(args.data).name.partition(".")[0],
@@ -99,17 +108,26 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"no section {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     print(table.facts(results["machine"]))
+    failed = []
     for name in args.sections or known:
         began = time.perf_counter()
         print(f"\n{name}", flush=True)
-        set_threads(0)  # what Fallline gives itself; a run sets them for its process
-        results[name] = known[name]()
+        set_threads(0)  # a run sets them for its process
+        results[name] = []
+        try:
+            for row in known[name]():
+                results[name].append(row)
+                args.out.write_text(json.dumps(results, indent=1) + "\n")  # the next may fail
+        except Exception:  # the other sections go on
+            traceback.print_exc()
+            failed.append(name)
         print(table.rows(results[name]))
         print(f"({time.perf_counter() - began:.0f} s)", flush=True)
-        args.out.write_text(json.dumps(results, indent=1) + "\n")
-    if "curves" in results:
+    if results.get("curves"):
         draw_race.draw(results, args.out.with_suffix(".png"))
     print(f"\nwritten to {args.out}")
+    if failed:
+        raise SystemExit(f"not measured to their end: {', '.join(failed)}; tracebacks above")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import mean, median, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,9 +12,9 @@ from fallline import train
 from fallline.training.life import Run
 
 
-def measure(data: str, names: list[str], seeds: int) -> list[dict[str, Any]]:
+def measure(data: str, names: list[str], seeds: int) -> Iterator[dict[str, Any]]:
     """A row for each preset, run `seeds` times."""
-    return [_row(name, data, seeds) for name in names]
+    return (_row(name, data, seeds) for name in names)
 
 
 def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
@@ -21,13 +22,16 @@ def _row(name: str, data: str, seeds: int) -> dict[str, Any]:
     tta = job.config.train.tta
     views = "flip_shift" if tta == "off" else tta
     runs = [_run(name, data, seed, views) for seed in range(seeds)]
+    runs = [run for run in runs if run.outcome.status == "completed"]
+    ended = {"name": name, "n": len(runs), "diverged": seeds - len(runs)}
+    if not runs:
+        return ended
     flop = runs[0].outcome.steps * step_flop(job)
     seconds = sorted(run.outcome.train_seconds for run in runs)
     plain = [accuracy(run) for run in runs]
     averaged = [accuracy(run, tta=True) for run in runs]
     return {
-        "name": name,
-        "n": seeds,
+        **ended,
         **_spread("accuracy", plain),
         "views": views,
         **_spread("with views", averaged),

@@ -108,15 +108,12 @@ def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
     return [*rows, {"name": f"median of {len(rows)} ratios", **ratios}]
 
 
-def distance_rows(curves: list[Curve]) -> list[dict[str, Any]]:
-    """For each racer, seconds to each target, its last score and the process's seconds."""
-    return [
-        {
-            "name": curve.racer,
-            **{f"to {target:.0%}": curve.seconds_to(target) for target in TARGETS},
-            "last accuracy": curve.last[1],
-            "training seconds": curve.last[0],
-            "process seconds": curve.wall_seconds,
-        }
-        for curve in curves
-    ]
+def distance_row(curve: Curve) -> dict[str, Any]:
+    """Seconds to each target, the last score and the process's seconds."""
+    return {
+        "name": curve.racer,
+        **{f"to {target:.0%}": curve.seconds_to(target) for target in TARGETS},
+        "last accuracy": curve.last[1],
+        "training seconds": curve.last[0],
+        "process seconds": curve.wall_seconds,
+    }

@@ -28,7 +28,7 @@ sys.exit(bool(status))
 COMMANDS = {
     "fallline --help": ["--help"],
     "fallline list optimizers": ["list", "optimizers"],
-    "fallline train fast70, whole": ["train", "fast70"],
+    "fallline train fast70, whole": ["train", "fast70", "--device", "cpu"],
 }
 
 
@@ -105,7 +105,9 @@ def phases(data: str) -> dict[str, list[float]]:
     from fallline.training.splits import split
 
     note("import fallline")
-    config = resolve([preset_layer("fast70"), Layer("data", {"data": data})]).config
+    config = resolve(
+        [preset_layer("fast70"), Layer("bench", {"data": data, "train.device": "cpu"})]
+    ).config
     images = load(config.data.name)
     splits = split(config, images)
     config = settle(config, images, len(splits.train))

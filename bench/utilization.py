@@ -41,7 +41,7 @@ def measure(data: str, names: list[str]) -> list[dict[str, Any]]:
     first = next(iter(jobs.values()))
     dtype = torch.bfloat16 if first.config.train.precision == "bf16" else torch.float32
     bursts: dict[str, Callable[[], float]] = {
-        "a matrix product": lambda: product_rate(dtype, first.device)
+        "a matrix product": lambda: product_rate(dtype, first.device, SECONDS)
     }
     bursts |= {name: _burst(job) for name, job in jobs.items()}
     threads = torch.get_num_threads() if first.device.type == "cpu" else 1
@@ -49,9 +49,10 @@ def measure(data: str, names: list[str]) -> list[dict[str, Any]]:
         return alternate(bursts, rounds=ROUNDS, baseline=0)
 
 
-def job_of(name: str, data: str) -> Job:
+def job_of(name: str, data: str, device: str = "auto") -> Job:
     """A preset's net, optimizer and batches, ready for its first step."""
-    config = resolve([preset_layer(name), Layer("data", {"data": data})]).config
+    settings = {"data": data, "train.device": device}
+    config = resolve([preset_layer(name), Layer("bench", settings)]).config
     images = load(config.data.name)
     splits = split(config, images)
     settled = settle(config, images, len(splits.train))
@@ -75,11 +76,12 @@ def step_flop(job: Job) -> float:
         if job.proxy:
             plain.enter_context(patch.object(job.proxy, "_model", job.proxy.net))
         with FlopCounterMode(display=False) as counter:
-            _step(job, batch)
+            take_step(job, batch)
     return float(counter.get_total_flops())
 
 
-def _step(job: Job, batch: Batch) -> None:
+def take_step(job: Job, batch: Batch) -> None:
+    """A step as a run takes it, on what it chooses of a batch."""
     if job.proxy:
         batch = job.proxy.hardest(batch, 1.0)
     job.step(batch.inputs, batch.targets, measure=False)
@@ -95,7 +97,7 @@ def _burst(job: Job) -> Callable[[], float]:
     def rate() -> float:
         steps, began = 0, time.perf_counter()
         while time.perf_counter() - began < SECONDS:
-            _step(job, next(batches))
+            take_step(job, next(batches))
             steps += 1
         if job.device.type != "cpu":
             torch.accelerator.synchronize(job.device)

@@ -258,7 +258,8 @@ def test_the_same_folder_gives_the_same_file(tmp_path: Path) -> None:
     ("fact", "here", "there", "words"),
     [
         ("device_name", "a CPU", "another CPU", "a CPU, another CPU"),
-        ("kernels", True, False, "some lacked them"),
+        ("kernels", "avx512 fed", "none", "different kernels"),
+        ("kernels", "avx512 fed", "avx512 ace", "avx512 fed, avx512 ace"),
         ("threads", 1, 2, "numbers of CPU threads"),
         ("precision", "fp32", "bf16", "different precisions"),
         ("data", IMAGES, {**IMAGES, "fingerprint": "fed"}, "the images changed"),

@@ -253,3 +253,5 @@ def test_the_time_of_a_training_is_that_of_its_gradients_and_its_evaluations(
     outcome = Outcome("completed", "", 0.4, 40, 4.0, 7.0, 4000)
     probed = Probe(outcome, {}, 1)
     assert seconds_of(probed, amount, sgd, sam) == pytest.approx(seconds)
+    compiled = replace(outcome, wall_seconds=37.0, cold_start_seconds=30.0)  # once a training
+    assert seconds_of(Probe(compiled, {}, 1), amount, sgd, sam) == pytest.approx(30 + seconds)

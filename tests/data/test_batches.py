@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fallline.data import batches as module
 from fallline.data.augment import Augment
 from fallline.data.batches import Batch, Batches
 from fallline.data.imageset import Split
@@ -157,6 +158,26 @@ def test_a_read_only_map_is_used_where_it_lies(tmp_path: Path) -> None:
     for ours, theirs in zip(batches.epoch(0), twin.epoch(0), strict=True):
         assert_equal(ours, theirs)
     np.testing.assert_array_equal(mapped, split.images)
+
+
+def test_a_split_is_copied_in_parts_that_make_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.randint(0, 256, (50, 3, 3, 2), dtype=torch.uint8)
+    rows = torch.randperm(50)[:37]
+    monkeypatch.setattr(module, "PART_BYTES", 8 * 18)
+    copy = module.copied(images, rows, torch.device("cpu"))
+    assert torch.equal(copy, images[rows])
+
+
+def test_what_trainings_before_kept_of_a_gpus_memory_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, found in (
+        ("mem_get_info", (60, 100)),
+        ("memory_reserved", 30),
+        ("memory_allocated", 10),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda device, found=found: found)
+    assert module._free_bytes(torch.device("cuda")) == 80
 
 
 def test_a_sample_is_spread_over_the_split_and_not_augmented() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -38,6 +39,7 @@ from fallline.models.kernels import (
     compiled,
     kernels,
     opened,
+    serving,
     sources_of,
 )
 from fallline.models.layers import conv_norm_act
@@ -305,13 +307,13 @@ def fenced(numbers: int, dtype: torch.dtype) -> Tensor:
 
 
 @there
-@pytest.mark.parametrize("shape", [s for s in SHAPES if min(s[3:]) > 1], ids=str)
 @pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_kernels_write_nothing_beyond_the_room_that_they_ask_for(
     shape: tuple[int, int, int, int, int], pooled: bool
 ) -> None:
     images, inputs, outputs, *sides = shape
-    factor = 1 + pooled
+    factor = 1 + (pooled and min(sides) > 1)
     rows, columns = (factor * (side // factor) for side in sides)
     x, weight = tiles.cells(rounded(images, inputs, *sides)), rounded(outputs, 3, 3, inputs)
     packed = fenced(tiles._room("packed", rows, columns, outputs, inputs), BF16)
@@ -319,7 +321,7 @@ def test_the_kernels_write_nothing_beyond_the_room_that_they_ask_for(
     flipped = fenced(tiles._room("packed", *sides, inputs, outputs), BF16)
     tiles._call("pack", weight, flipped, *sides, inputs, outputs, True)
     z = fenced(images * outputs * rows * columns // factor**2, BF16)
-    chosen = fenced(len(z), torch.uint8) if pooled else None
+    chosen = fenced(len(z), torch.uint8) if factor > 1 else None
     sizes = images, *sides, rows, columns, inputs, outputs
     tiles._call("convolve", x, None, packed, z, chosen, *sizes)
     of_x = fenced(x.numel(), BF16)
@@ -336,10 +338,11 @@ def test_the_kernels_write_nothing_beyond_the_room_that_they_ask_for(
 
 
 @there
-def test_the_number_of_threads_changes_no_bit_of_a_convolution() -> None:
+@pytest.mark.parametrize("sides", [(19, 9), (41, 41)], ids=str)  # chunks of images, of rows
+def test_the_number_of_threads_changes_no_bit_of_a_convolution(sides: tuple[int, int]) -> None:
     def both() -> list[Tensor]:
         torch.manual_seed(0)
-        x, weight = tiles.cells(torch.randn(50, 32, 19, 9)), torch.randn(64, 32, 3, 3)
+        x, weight = tiles.cells(torch.randn(50, 32, *sides)), torch.randn(64, 32, 3, 3)
         computed = []
         for pooled in (False, True):
             z, chosen = tiles._convolve(x, weight, pooled)
@@ -399,6 +402,79 @@ def test_nan_is_the_largest_of_four_as_in_torch(way: str) -> None:
         allowed = F.interpolate(F.max_pool2d(wanted, 2), scale_factor=2)
     assert (found >= wanted.isnan()).all()
     assert (found <= allowed.isnan()).all()
+
+
+@there
+def test_a_nan_of_a_gradient_is_passed_on() -> None:
+    x, weight = rounded(32, 16, 4, 4), rounded(16, 16, 3, 3)
+    of_z = torch.randn(32, 16, 4, 4)
+    of_z[3, 2, 1, 1] = torch.nan
+    back = tiles.maps(tiles._convolve_back(tiles.cells(of_z), None, weight, tiles.cells(x)))
+    assert back[3, :, :3, :3].isnan().all()
+    assert not back[[*range(3), *range(4, 32)]].isnan().any()
+    of_weight = tiles._correlate(tiles.cells(x), tiles.cells(of_z), None)
+    assert of_weight[2].isnan().all()
+    assert not of_weight[[*range(2), *range(3, 16)]].isnan().any()
+
+
+ACTIVATIONS = pytest.mark.parametrize("activation", [nn.ReLU(), nn.SiLU(), nn.GELU()], ids=str)
+
+
+@there
+@ACTIVATIONS
+@pytest.mark.parametrize("adds", [False, True])
+def test_norm_and_activation_are_exact_but_for_the_last_bit(
+    activation: nn.Module, adds: bool
+) -> None:
+    torch.manual_seed(0)
+    shape = 7, 9, 33, 48  # rows that are no multiple of what is summed at a time
+    z, given = (torch.randn(shape).mul(3).add(1).to(BF16) for _ in range(2))
+    plus = torch.randn(shape).to(BF16) if adds else None
+    _, norm = layers(16, 48)
+    kept = tiles._take_statistics(z, norm)
+    exact = z.double().requires_grad_()
+    weight, bias = norm.weight.detach().double(), norm.bias.detach().double()
+    weight.requires_grad_()
+    bias.requires_grad_()
+    rows = exact.flatten(0, 2)
+    summed = F.batch_norm(rows, None, None, weight, bias, True, 0, norm.eps).view(shape)
+    summed = summed + 0 if plus is None else summed + plus.double()
+    summed.retain_grad()
+    wanted = activation(summed)
+    wanted.backward(given.double())
+    mean, inverse = rows.mean(0), (rows.var(0, unbiased=False) + norm.eps).rsqrt()
+    torch.testing.assert_close(kept[0].double(), mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(kept[1].double(), inverse, rtol=1e-5, atol=0)
+    kind, count = tiles.KINDS[type(activation)], tiles._rows(z)
+    y, of_sum, of_z = (torch.empty_like(z) for _ in range(3))
+    of_scale, of_bias = tiles._floats(48), tiles._floats(48)
+    tiles._call("activate", z, plus, y, kept, count, 48, kind)
+    tiles._call(
+        "norm_gradient", z, plus, given, kept, of_sum, of_z, of_scale, of_bias,
+        tiles._totals(48), tiles._floats(3, 48), count, 48, kind,
+    )  # fmt: skip
+    assert summed.grad is not None
+    assert exact.grad is not None
+    half = 2**-8 * 1.001  # of a bfloat16's last bit, relative to the number
+    torch.testing.assert_close(y.double(), wanted.detach(), rtol=half, atol=1e-5)
+    torch.testing.assert_close(of_sum.double(), summed.grad, rtol=half, atol=3e-5)
+    torch.testing.assert_close(of_scale.double(), weight.grad, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(of_bias.double(), bias.grad, rtol=1e-4, atol=1e-2)
+    scaled = weight.detach() * inverse.detach() * summed.grad
+    error = (of_z.double() - exact.grad).abs()
+    assert (error <= half * (exact.grad.abs() + scaled.abs()) + 1e-4).all()
+
+
+@there
+@ACTIVATIONS
+def test_activations_of_the_largest_and_smallest_numbers_are_torchs(activation: nn.Module) -> None:
+    x = torch.tensor([torch.inf, 3e38, 100, 14, 1e-30, 0, -1e-30, -14, -100, -1e30, torch.nan])
+    z = x.to(BF16)[None, None, :, None].repeat(1, 1, 1, 16)
+    kept = torch.tensor([0.0, 1, 1, 0])[:, None].repeat(1, 16)  # a norm that changes nothing
+    y = torch.empty_like(z)
+    tiles._call("activate", z, None, y, kept, tiles._rows(z), 16, tiles.KINDS[type(activation)])
+    wanted = activation(z.double()).to(BF16)
+    torch.testing.assert_close(y, wanted, rtol=2**-7, atol=1e-6, equal_nan=True)
 
 
 @there
@@ -728,7 +804,7 @@ def test_what_is_compiled_where_others_may_write_is_not_loaded(
 ) -> None:
     empty_cache.mkdir()
     empty_cache.chmod(0o777)
-    with pytest.raises(Lacking, match=r"not yours alone: chmod go-w"):
+    with pytest.raises(Lacking, match=r"others may write there: chmod go-w"):
         compiled(way)
 
 
@@ -756,6 +832,33 @@ def test_a_compiler_that_hangs_is_ended(
 def test_the_room_made_for_the_kernels_is_what_they_fill(name: str, file: str) -> None:
     (number,) = re.findall(rf"\b{name} = (\d+)", (SOURCES / file).read_text())
     assert getattr(tiles, name) == int(number)
+
+
+def test_no_batch_has_fewer_images_than_the_kernels_take_at_a_time() -> None:
+    (tile,) = re.findall(r"\bTILE = (\d+)", (SOURCES / "tiles.h").read_text())
+    assert int(tile) <= tiles.IMAGES
+
+
+def test_processes_that_compile_at_once_find_one_library(way: str, empty_cache: Path) -> None:
+    words = f"from fallline.models.kernels import opened; assert opened({way!r})"
+    both = [subprocess.Popen([sys.executable, "-c", words]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert list(empty_cache.iterdir()) == [compiled(way)]
+
+
+def test_kernels_are_named_by_their_way_and_sources(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = serving()
+    assert re.fullmatch(rf"{way} [0-9a-f]{{8}}", name)
+    shutil.copytree(SOURCES, tmp_path / "native")
+    monkeypatch.setattr(native, "SOURCES", tmp_path / "native")
+    assert serving() == name
+    with (tmp_path / "native" / "norm.c").open("a") as file:
+        file.write("// otherwise\n")
+    assert serving() != name
+    monkeypatch.setattr(native, "_found", lambda: Found(why="no compiler"))
+    assert serving() == "none"
 
 
 def test_they_compile_without_a_warning(way: str, tmp_path: Path) -> None:

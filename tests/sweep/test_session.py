@@ -390,7 +390,7 @@ def test_trainings_that_ask_for_threads_are_as_many_as_there_are_cores_for(
 def test_trainings_take_turns_on_the_one_gpu_of_an_apple(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    monkeypatch.setattr(slots, "_gpus", list)
+    monkeypatch.setattr(slots, "_gpus", dict)
     assert [len(plan("auto", Share(device=device))) for device in ("auto", "mps")] == [1, 1]
     assert len(plan("auto", Share(3))) == 3
     assert len(plan("auto", Share(device="cpu"))) == len(plan(usable_cores(), Share()))
@@ -399,7 +399,7 @@ def test_trainings_take_turns_on_the_one_gpu_of_an_apple(monkeypatch: pytest.Mon
 def test_a_gpu_chosen_by_number_is_the_only_one_its_training_sees(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "_gpus", lambda: ["0", "1"])
+    monkeypatch.setattr(slots, "_gpus", lambda: {1: "1", 2: "2"})  # torch has no code for 0
     settings = Layer("settings", {"train.device": "cuda:1"})
     file = read(small, layers=[settings])
     task = TaskMaker(file, "sweep", tmp_path)(0, file.point(0), 0)

@@ -16,10 +16,11 @@ from PIL import Image
 
 from fallline import Pruned, resume, train
 from fallline.errors import ConfigError, DataError, RunError, StorageError
-from fallline.models import tiles
+from fallline.models import kernels as native
+from fallline.models.kernels import Found
 from fallline.records import Record, RunFolder
 from fallline.track.lines import QuietTracker
-from fallline.training import checkpoint, conclude, environment, life, threads
+from fallline.training import checkpoint, conclude, life, threads
 from fallline.training.classifier import Classifier
 from fallline.training.layers import Layer, preset_layer
 from fallline.training.resolve import Resolved, read_config, resolve
@@ -195,12 +196,11 @@ def test_a_run_that_goes_on_without_the_kernels_it_had_says_so(
     settings = {**tiny, "train.precision": "bf16", "train.batch_size": 32}
     run = train(settings=settings, data="synthetic", out=tmp_path, show="silent", on_eval=prune)
     told = run.folder.read_environment()
-    run.folder.environment.write_text(json.dumps(told | {"kernels": True}))
-    for module in (environment, tiles):
-        monkeypatch.setattr(module, "kernels", lambda: None)
+    run.folder.environment.write_text(json.dumps(told | {"kernels": "avx512 fed"}))
+    monkeypatch.setattr(native, "_found", lambda: Found(why="there is no compiler"))
     assert resume(run.path, show="silent").outcome.status == "completed"
     said = capsys.readouterr().err
-    assert "kernels for this CPU: none, but some before; rounding will differ" in said
+    assert "kernels for this CPU: none, not avx512 fed as before; rounding will differ" in said
 
 
 def test_a_run_that_is_through_can_no_longer_be_pruned(

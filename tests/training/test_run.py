@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,10 +19,11 @@ from run_folders import flip_a_bit, measured
 from fallline import resume, train
 from fallline.config import RunConfig
 from fallline.errors import ConfigError, RunError
-from fallline.models import tiles
+from fallline.models import kernels as native
 from fallline.models.convnet import Convnet
+from fallline.models.kernels import Found
 from fallline.records import Record, RunFolder
-from fallline.training import checkpoint, environment, life, watch
+from fallline.training import checkpoint, life, watch
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -46,7 +48,9 @@ def test_a_run_learns_and_leaves_a_complete_folder(tmp_path: Path, small: dict[s
     found = folder.read_environment()
     for fact in ("versions", "device", "cpu_flags", "command", "data", "origins"):
         assert found[fact] is not None, fact
-    assert found["kernels"] in (True, False, None)
+    assert found["kernels"] is None or re.match(
+        r"none|(amx|avx512) [0-9a-f]{8}$", found["kernels"]
+    )
     assert "held out" in found["data"]["validation"]
     assert folder.read_outcome() == run.outcome
     predictions = np.load(folder.predictions)
@@ -62,14 +66,13 @@ def test_a_run_that_lacks_the_kernels_of_its_cpu_says_so_and_trains(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in (environment, tiles):
-        monkeypatch.setattr(module, "kernels", lambda: None)
+    monkeypatch.setattr(native, "_found", lambda: Found(why="there is no compiler"))
     monkeypatch.setattr(life, "why_lacking", lambda: "there is no compiler")
     settings = small | {"train.max_steps": 2, "train.precision": precision}
     run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
     assert run.outcome.status == "completed"
     told = run.folder.read_environment()["kernels"], "no compiler" in capsys.readouterr().err
-    assert told == ((False, True) if precision == "bf16" else (None, False))
+    assert told == (("none", True) if precision == "bf16" else (None, False))
 
 
 def test_fitting_the_net_to_the_images_counts_as_training(

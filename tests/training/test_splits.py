@@ -11,7 +11,7 @@ import torch
 from fallline.config import RunConfig
 from fallline.data import ImageSet, load
 from fallline.errors import ConfigError, DeviceError
-from fallline.training.device import pick_device, pick_precision
+from fallline.training.device import pick_device, pick_precision, usable_gpus
 from fallline.training.layers import parse_assignments, preset_layer
 from fallline.training.resolve import resolve
 from fallline.training.settle import settle
@@ -80,10 +80,54 @@ def test_a_cpu_trains_in_bf16_only_if_it_multiplies_it(
     assert pick_precision("auto", torch.device("cpu")) == picked
 
 
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, int]]:
+    """The compute capabilities of GPUs that torch is told are there, by number."""
+    there = {0: (9, 0)}
+    built = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120", "compute_120"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(there))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", there.__getitem__)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    return there
+
+
 @pytest.mark.parametrize("index", ["x", "-1", "1", ""])
-def test_a_gpu_that_is_not_there_is_named(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fallline.training.device._present", lambda: ["cuda", "cpu"])
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+def test_a_gpu_that_is_not_there_is_named(index: str, gpus: dict[int, tuple[int, int]]) -> None:
     assert pick_device("cuda:0") == torch.device("cuda:0")
     with pytest.raises(DeviceError, match="is not there"):
         pick_device(f"cuda:{index}")
+
+
+@pytest.mark.parametrize(
+    ("capability", "serves"),
+    [
+        ((6, 1), False),
+        ((7, 0), False),
+        ((7, 5), True),
+        ((8, 9), True),  # by code for 8.6
+        ((10, 0), False),  # code for 9.0 does not run on the next major version
+        ((12, 0), True),
+        ((13, 0), True),  # compiled by the driver
+    ],
+    ids=str,
+)
+def test_a_gpu_that_torch_has_no_code_for_is_left_alone(
+    capability: tuple[int, int], serves: bool, gpus: dict[int, tuple[int, int]]
+) -> None:
+    gpus[0] = capability
+    assert usable_gpus() == ([0] if serves else [])
+    assert (pick_device("auto").type == "cuda") == serves
+    if not serves:
+        with pytest.raises(DeviceError, match=r"GPU 0, for which this torch has no code"):
+            pick_device("cuda")
+    gpus[1] = (9, 0)
+    assert pick_device("cuda") == torch.device("cuda" if serves else "cuda:1")
+
+
+def test_amds_gpus_are_not_judged_by_nvidias_numbers(
+    gpus: dict[int, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["gfx90a", "gfx942"])
+    assert pick_device("auto") == torch.device("cuda")

@@ -18,7 +18,7 @@ class Circumstances:
         devices: by name.
         threads: CPU threads of a training.
         precisions: fp32 or bf16.
-        kernels: whether those for the CPU were there, of trainings that would compute by them.
+        kernels: which for the CPU, or "none", of trainings that would compute by them.
         data: the image set's name; `fingerprints` are its content's.
         classes: their number.
         train_images, val_images, test_images: sizes of the splits; 0 test images: no such split.
@@ -30,7 +30,7 @@ class Circumstances:
     devices: tuple[str, ...] = ()
     threads: tuple[int, ...] = ()
     precisions: tuple[str, ...] = ()
-    kernels: tuple[bool, ...] = ()
+    kernels: tuple[str, ...] = ()
     data: str = ""
     fingerprints: tuple[str, ...] = ()
     classes: int = 0
@@ -50,8 +50,8 @@ MATTERS = (
     ("precisions", "the trainings computed in different precisions"),
     (
         "kernels",
-        "some trainings had kernels for their CPU and some lacked them, so seconds compare these "
-        "too",
+        "the trainings computed by different kernels for their CPU, or some by none, so seconds "
+        "compare these too",
     ),
     ("fingerprints", "the images changed between trainings"),
     ("torch", "torch changed between trainings"),

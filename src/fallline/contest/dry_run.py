@@ -91,4 +91,5 @@ def seconds_of(found: Probe, budget: Budget, probed: Contestant, contestant: Con
         "gradients": budget.amount / gradients,
         "seconds": budget.amount / a_step + pace.STEPS,  # which tell how many fit
     }[budget.unit]
-    return steps * a_step + max(1.0, steps / found.steps_of_an_epoch) * found.seconds_beside
+    beside = max(1.0, steps / found.steps_of_an_epoch) * found.seconds_beside
+    return found.seconds_ahead + steps * a_step + beside

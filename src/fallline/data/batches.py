@@ -23,7 +23,9 @@ from fallline.data.imageset import Split
 from fallline.data.readahead import ReadAhead
 
 RESIDENT_SHARE = 0.5  # of an accelerator's free memory that a split may fill
+PART_BYTES = 2**28  # pixels sent to an accelerator at a time, for which the host needs room
 CHUNK_BYTES = 2**20  # float32 pixels normalized at a time on a CPU: they stay in its L2 cache
+LARGEST_BYTES = 2**28  # on an accelerator: they are memory beside those that stay
 
 
 class Batch(NamedTuple):
@@ -163,7 +165,7 @@ class Pixels:
         self._host: np.ndarray | None = split.images
         size = len(split) * images[0].numel()
         if device.type != "cpu" and size <= RESIDENT_SHARE * _free_bytes(device):
-            images = images.index_select(0, self.rows).to(device)
+            images = copied(images, self.rows, device)
             self.rows = torch.arange(len(split), device=device)
             self._host = None
         self.images = images
@@ -184,6 +186,16 @@ class Pixels:
         return sent(pixels, self.device)
 
 
+def copied(images: torch.Tensor, rows: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Images (rows, H, W, C) on a device, sent part by part: the host holds no second copy."""
+    copy = torch.empty((len(rows), *images.shape[1:]), dtype=images.dtype, device=device)
+    count = max(1, PART_BYTES // images[0].numel())
+    for start in range(0, len(rows), count):
+        part = slice(start, start + count)
+        copy[part] = images.index_select(0, rows[part])
+    return copy
+
+
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The tensor on a device. The host waits for the copy unless it goes to CUDA.
 
@@ -201,7 +213,8 @@ def _shared(images: np.ndarray) -> torch.Tensor:
 
 def _free_bytes(device: torch.device) -> float:
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept  # of trainings before this one
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     return 0.0
@@ -234,9 +247,8 @@ class Normalize:
         """Maps uint8 (B, H, W, C) to (B, C, H, W), channels_last."""
         normalized = torch.empty(images.shape, dtype=self.dtype, device=images.device)
         flat, out = images.flatten(1), normalized.flatten(1)
-        chunk = len(images)
-        if images.device.type == "cpu":
-            chunk = max(1, CHUNK_BYTES // (4 * flat.shape[1]))
+        size = CHUNK_BYTES if images.device.type == "cpu" else LARGEST_BYTES
+        chunk = max(1, size // (4 * flat.shape[1]))
         for start in range(0, len(images), chunk):
             part = slice(start, start + chunk)
             scaled = flat[part].float()

@@ -1,4 +1,4 @@
-"""The kernels of native/, in C: compiled once per machine by its own compiler, then loaded.
+"""The kernels of native/, in C: compiled at their first use, kept in the cache, then loaded.
 
 They serve CPUs that multiply bfloat16, by tiles (AMX) or, where there are none or Linux does not
 grant their use, by vectors (AVX-512). Without a compiler torch computes all, in longer time
@@ -34,7 +34,7 @@ AVX512 = {  # what all kernels use, and no more, as Linux and as compilers name 
     "fma": "-mfma",
 }
 AMX = AVX512 | {"amx_tile": "-mamx-tile", "amx_bf16": "-mamx-bf16"}
-WAYS = {"amx": AMX, "avx512": AVX512}  # one is compiled, the first that a CPU is able to
+WAYS = {"amx": AMX, "avx512": AVX512}  # the first that the CPU and Linux allow serves
 OPTIONS = (
     "-O3",
     "-mtune=sapphirerapids",
@@ -43,7 +43,7 @@ OPTIONS = (
     "-fPIC",
     "-shared",
 )
-SECONDS = 60  # a compiler may take; it needs four
+SECONDS = 60  # a compiler may take; it needs about four
 
 
 class Lacking(Exception):
@@ -62,6 +62,16 @@ class Found:
 def kernels() -> ctypes.CDLL | None:
     """The compiled kernels, open for torch's threads; None where they cannot serve."""
     return _found().library
+
+
+def serving() -> str:
+    """Which kernels `kernels` are: their way to multiply and a digest of their sources; or none.
+
+    Others round otherwise, and take other times.
+    """
+    way = _found().way
+    sources = (source.read_bytes() for source in sources_of(way)) if way else ()
+    return f"{way} {_digest(*sources)[:8]}" if way else "none"
 
 
 def why_lacking() -> str:
@@ -120,7 +130,8 @@ def compiled(way: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not _is_mine(folder.stat()):
             raise Lacking(
-                f"{folder} is not yours alone: chmod go-w it, or FALLLINE_CACHE=FOLDER moves it"
+                f"{folder} is not yours, or others may write there: chmod go-w it if it is, "
+                "else FALLLINE_CACHE=FOLDER moves it"
             )
         with tempfile.TemporaryDirectory(dir=folder) as place:
             fresh = Path(place) / "kernels.so"

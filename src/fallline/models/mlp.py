@@ -50,7 +50,7 @@ class Components(nn.Module):
         By subspace iteration (Halko et al. 2009, arXiv 0909.4061): no matrix of pixels by pixels
         is decomposed whole for the few directions that are kept.
         """
-        pixels = images.float().flatten(1).cpu()
+        pixels = images.flatten(1).cpu().float()
         count = min(len(self.directions), *pixels.shape)
         space = min(count + SPARE, *pixels.shape)
         _, values, axes = torch.svd_lowrank(pixels, space, niter=ITERATIONS)

@@ -19,7 +19,7 @@ from fallline.models.kernels import kernels
 
 KINDS = {nn.ReLU: 0, nn.SiLU: 1, nn.GELU: 2}  # of activations, as the kernels count them
 PIECES = 32  # of rows, in norm.c
-IMAGES = 32  # fewer are not worth laying out
+IMAGES = 32  # fewer are not worth laying out; kernels take 16 at a time, and no fewer
 
 
 def serve(x: Tensor) -> bool:

@@ -105,7 +105,8 @@ def estimate(file: SweepFile, place: Place) -> Estimate:
     found = probe(task, place, share_of(file))
     of_an_epoch = found.seconds_of_a_step * found.steps_of_an_epoch + found.seconds_beside
     images = found.outcome.images_seen / found.outcome.epochs
-    return Estimate(of_an_epoch * _mean_epochs(file, found.train, images), found.slots)
+    epochs = _mean_epochs(file, found.train, images)
+    return Estimate(found.seconds_ahead + of_an_epoch * epochs, found.slots)
 
 
 def _mean_epochs(file: SweepFile, settled: Mapping[str, Any], images: float) -> float:

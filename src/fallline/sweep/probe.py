@@ -42,7 +42,13 @@ class Probe:
     @property
     def seconds_beside(self) -> float:
         """Of an evaluation, and what else a short training does beside its steps."""
-        return self.outcome.wall_seconds - self.outcome.train_seconds
+        beside = self.outcome.wall_seconds - self.outcome.train_seconds
+        return max(0.0, beside - self.seconds_ahead)
+
+    @property
+    def seconds_ahead(self) -> float:
+        """What a training takes before its clock runs, once: compilers."""
+        return self.outcome.cold_start_seconds or 0.0
 
 
 def probe(make: Callable[[Path], Task], place: Place, share: Share) -> Probe:

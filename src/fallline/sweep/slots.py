@@ -48,9 +48,9 @@ def plan(workers: int | Literal["auto"], share: Share) -> list[Slot]:
         share: what each of them is to have.
     """
     cores, device = usable_cores(), share.device
-    gpus = _gpus() if device.startswith(("auto", "cuda")) else []
-    if device.startswith("cuda:"):
-        gpus = [gpu for i, gpu in enumerate(gpus) if i == int(device[5:])]
+    numbered = _gpus() if device.startswith(("auto", "cuda")) else {}
+    wanted = {int(device[5:])} if device.startswith("cuda:") else numbered.keys()
+    gpus = [gpu for number, gpu in numbered.items() if number in wanted]
     roomy = max(1, min(cores // (share.threads or 1), int(free_memory() / WORKER_BYTES)))
     devices = len(gpus) or int(device in ("auto", "mps") and _is_apple())
     count = (devices * share.per_device or roomy) if workers == "auto" else workers
@@ -63,15 +63,15 @@ def _is_apple() -> bool:
     return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
-def _gpus() -> list[str]:
-    """The GPUs as CUDA_VISIBLE_DEVICES names them.
+def _gpus() -> dict[int, str]:
+    """The GPUs by torch's numbers, as CUDA_VISIBLE_DEVICES names them.
 
     torch knows which it can use; it is asked in a process of its own, and only where a driver is.
     """
     if not any(Path(f"/dev/{driver}").exists() for driver in DRIVERS):
-        return []
-    asked = child.command("import torch; print(torch.cuda.device_count())")
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    count = int(done.stdout or 0) if done.returncode == 0 else 0
+        return {}
+    code = "from fallline.training.device import usable_gpus; print(*usable_gpus())"
+    done = subprocess.run(child.command(code), capture_output=True, text=True, check=False)
+    numbers = [int(number) for number in done.stdout.split()] if done.returncode == 0 else []
     shown = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return (shown or [str(i) for i in range(count)])[:count]
+    return {number: shown[number] if shown else str(number) for number in numbers}

@@ -13,16 +13,51 @@ from fallline.machine import CPU, cpu_flags
 
 def pick_device(wanted: str) -> torch.device:
     """CUDA, else MPS, else CPU for `auto`; else what was asked for. Raises DeviceError."""
-    present = _present()
+    gpus = usable_gpus()
+    cuda = {"cuda": f"cuda:{gpus[0]}" if gpus[0] else "cuda"} if gpus else {}
+    numbered = {f"cuda:{number}": f"cuda:{number}" for number in gpus}
+    mps = {"mps": "mps"} if torch.backends.mps.is_available() else {}
+    present = cuda | mps | {"cpu": "cpu"}
     if wanted == "auto":
-        return torch.device(present[0])
-    if wanted.partition(":")[0] not in present or not _index_exists(wanted):
+        return torch.device(next(iter(present.values())))
+    if wanted not in present | numbered:
+        old = [device_name(torch.device(gpu)) for gpu in _unusable(gpus)]
+        also = f"; {', '.join(old)}, for which this torch has no code" if old else ""
         raise DeviceError(
             f"the device {wanted} is not there",
-            seen=f"{', '.join(present)} (torch {torch.__version__})",
-            next="leave --device out to take the best one that is",
+            seen=f"{', '.join(present)} (torch {torch.__version__}){also}",
+            next="leave --device out to take the best one that is"
+            + (", or install a torch built for that GPU" if old else ""),
         )
-    return torch.device(wanted)
+    return torch.device((present | numbered)[wanted])
+
+
+def usable_gpus() -> list[int]:
+    """The CUDA devices that this torch has code for, by number."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    built = torch.cuda.get_arch_list()
+    return [i for i in range(count) if _has_code(built, torch.cuda.get_device_capability(i))]
+
+
+def _unusable(usable: list[int]) -> list[str]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [f"cuda:{i}" for i in range(count) if i not in usable]
+
+
+def _has_code(built: list[str], capability: tuple[int, int]) -> bool:
+    """Whether a GPU runs code for any of those architectures, as torch names them.
+
+    A binary (sm_86) runs from its minor version on, within its major one; what the driver compiles
+    (compute_90) from that version on. Other names (gfx90a) are AMD's, which are not judged.
+    """
+    for name in built:
+        kind, _, number = name.partition("_")
+        if kind not in ("sm", "compute"):
+            return True
+        made_for = divmod(int(number.rstrip("af")), 10)
+        if made_for <= capability and (kind == "compute" or made_for[0] == capability[0]):
+            return True
+    return False
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
@@ -43,18 +78,6 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return _cpu_name() if device.type == "cpu" else platform.machine()
-
-
-def _present() -> list[str]:
-    cuda = ["cuda"] if torch.cuda.is_available() else []
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return [*cuda, *mps, "cpu"]
-
-
-def _index_exists(wanted: str) -> bool:
-    kind, _, index = wanted.partition(":")
-    numbered = index.isdecimal() and int(index) < torch.cuda.device_count()
-    return wanted == kind or (kind == "cuda" and numbered)
 
 
 def _cpu_name() -> str:

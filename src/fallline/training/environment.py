@@ -14,7 +14,7 @@ import torch
 from fallline.command import command_line
 from fallline.machine import cpu_flags
 from fallline.models import tiles
-from fallline.models.kernels import kernels
+from fallline.models.kernels import serving
 from fallline.training.device import device_name
 from fallline.training.job import Job
 
@@ -43,7 +43,7 @@ def why_rounded_otherwise(told: dict[str, Any]) -> Iterator[str]:
         yield f"CPU threads: {now['threads']}, not {before['threads']} as before"
     had = before.get("kernels")
     if had is not None and had != now["kernels"]:
-        yield f"kernels for this CPU: {'none, but some' if had else 'some, but none'} before"
+        yield f"kernels for this CPU: {now['kernels'] or 'none'}, not {had} as before"
 
 
 def _sitting(job: Job) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _sitting(job: Job) -> dict[str, Any]:
         "precision": job.config.train.precision,
         "threads": torch.get_num_threads(),
         "cpu_flags": [flag for flag in _FLAGS if flag in flags],
-        "kernels": kernels() is not None if suits_kernels(job) else None,
+        "kernels": serving() if suits_kernels(job) else None,
         "command": command_line(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }

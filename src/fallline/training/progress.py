@@ -46,26 +46,27 @@ class Clock(Stopwatch):
     @contextmanager
     def running(self) -> Iterator[None]:
         """The clock runs inside."""
-        self._wait()
+        self.wait()
         self.start()
         try:
             yield
         finally:
-            self._wait()
+            self.wait()
             self.stop()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """The clock stands still inside, from when the device has done its work."""
-        self._wait()
+        self.wait()
         self.stop()
         try:
             yield
         finally:
-            self._wait()
+            self.wait()
             self.start()
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Returns when the device has done its work, which a reading then includes."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":

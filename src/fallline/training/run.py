@@ -116,7 +116,7 @@ def resume(
 ) -> Run:
     """Goes on with a run after any kind of stop, from its last whole checkpoint.
 
-    On a CPU with the same number of threads, and with kernels if it had them, it ends with the
+    On a CPU with the same number of threads, and with the same kernels, it ends with the
     weights and measurements of a run that was never stopped, bit for bit. `data` is where its
     images lie now, if they were moved. `on_eval` is told the epochs evaluated before the stop
     first. Raises RunError for a run that is complete or diverged, and what `train` raises.

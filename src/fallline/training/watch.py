@@ -26,6 +26,7 @@ from fallline.training.state import config_digest, state_of
 
 OnEval = Callable[[Record], None]
 SECONDS_BETWEEN_READINGS = 0.5  # a kill may lose one second of measurements
+FEW_STEPS = 50  # of a whole run that tells how long steps take, as before a comparison
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,12 @@ class Watch:
             self._tell(record)
 
     def batch(self, loss: Tensor, grad_norm: Tensor) -> None:
-        """Notes a batch's measurements; they are read from the device some times a second."""
+        """Notes a batch's measurements; they are read from the device some times a second.
+
+        Its seconds are those of the host, which runs ahead of an accelerator, but in short runs.
+        """
+        if self.job.total_steps <= FEW_STEPS:
+            self.progress.clock.wait()
         seconds, lr = self.progress.clock.read(), self.job.optimizer.param_groups[0]["lr"]
         self._readings.append(_Reading(self.progress.step, seconds, lr, loss, grad_norm))
         if time.monotonic() - self._read_at >= SECONDS_BETWEEN_READINGS:

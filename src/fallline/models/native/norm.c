@@ -1,7 +1,7 @@
 /* BatchNorm and activation in one, forward and backward, on rows of channels.
  *
- * Rows come in PIECES. Sums over rows are of doubles, a piece's after another's: they have one
- * order, whatever the number of threads. */
+ * Rows come in PIECES. Sums over rows are of float32 for RUN rows, then of doubles, a piece's
+ * after another's: they have one order, whatever the number of threads. */
 #include "tiles.h"
 #include <string.h>
 
@@ -50,6 +50,7 @@ static inline __attribute__((always_inline)) __m512 activated(__m512 x, enum act
     }
     /* x Phi(x); erf by Abramowitz and Stegun 7.1.26, to 1.5e-7 */
     __m512 size = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(.70710678f));
+    size = _mm512_min_ps(_mm512_set1_ps(100), size); /* infinity has no inverse here; NaN stays */
     __m512 bell = exponential(_mm512_mul_ps(_mm512_mul_ps(x, x), _mm512_set1_ps(-.5f)));
     __m512 t = inverse(_mm512_fmadd_ps(size, _mm512_set1_ps(.3275911f), one)),
            p = _mm512_set1_ps(1.061405429f);

@@ -186,6 +186,7 @@ static void multiply_some(void *job, struct queue *queue) {
         int i_from = square % wide * side, i_to = least(i_from + side, x_blocks);
         int o_from = square / wide * side, o_to = least(o_from + side, y_blocks);
         long cells = patches_of(c, filter) * c->blocks, before = c->before[filter] * c->blocks;
+        /* Without a patch in the first chunk a filter has its sums set to zeros there. */
         if (place < 0 || (!cells && !is_first)) continue;
         for (long from = 0; from == 0 || from < cells; from += near) {
             long count = from + near < cells ? near : cells - from;

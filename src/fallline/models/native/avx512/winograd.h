@@ -8,10 +8,10 @@
  *            the c_k is the product of x - q for the other points q
  *     y_i  = the sum of p^i w(p) d(p)
  *
- * Infinity is no factor of those products, its w is w2, and it counts in y3 alone, once. The
- * points, not the usual 0, 1 and 2, are those by which bfloat16 rounds least (docs/log.md).
- * What is left of a side, three or two outputs, has the first of these points, five or four
- * products, and the same forms of the filter. A last output without a partner sees nothing beyond
+ * Infinity is no factor of those products, its w is w2, and it counts in y3 alone, once. By these
+ * points bfloat16 rounds less than half as much as by the usual 0, 1, -1, 2 and -2 (docs/log.md).
+ * What is left of a side, three or two outputs, has five or four products, without -B, or without
+ * B and -B, and the same forms of the filter. A last output without a partner sees nothing beyond
  * itself: d0 w0 + d1 w1, or where it is the first, too, d1 w1. So three taps along a side have
  * FORMS forms. By rows and columns 4x4 outputs, a patch, have 36 products instead of 144.
  *
