@@ -24,6 +24,7 @@ from fallline.models.convnet import Convnet
 from fallline.models.kernels import Found
 from fallline.records import Record, RunFolder
 from fallline.training import checkpoint, life, watch
+from fallline.training.progress import Clock
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -73,6 +74,18 @@ def test_a_run_that_lacks_the_kernels_of_its_cpu_says_so_and_trains(
     assert run.outcome.status == "completed"
     told = run.folder.read_environment()["kernels"], "no compiler" in capsys.readouterr().err
     assert told == (("none", True) if precision == "bf16" else (None, False))
+
+
+@pytest.mark.parametrize(("steps", "waits"), [(40, True), (60, False)])
+def test_measurements_of_a_short_run_wait_for_the_device(
+    steps: int, waits: bool, tmp_path: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[Clock] = []
+    monkeypatch.setattr(Clock, "wait", lambda clock: waited.append(clock))
+    settings = small | {"train.max_steps": steps, "epochs": 1000, "track.every": 1}
+    run = train(data="synthetic", settings=settings, out=tmp_path, show="quiet")
+    assert run.outcome.steps == steps
+    assert (len(waited) >= steps) == waits  # the others at the ends of epochs only
 
 
 def test_fitting_the_net_to_the_images_counts_as_training(
