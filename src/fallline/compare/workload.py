@@ -148,7 +148,9 @@ def _scoring(entries: Sequence[_Entry], circumstances: Circumstances) -> Scoring
     images = circumstances.test_images if on_test else circumstances.val_images
     measure: Literal["test/accuracy", "val/accuracy"]
     measure = "test/accuracy" if on_test else "val/accuracy"
-    return Scoring(measure, 1 / max(1, circumstances.classes), images)
+    # Where no training came as far as its environment, nothing is known of the classes.
+    chance = 1 / circumstances.classes if circumstances.classes else 0.0
+    return Scoring(measure, chance, images)
 
 
 def _with_scores(entry: _Entry, scoring: Scoring) -> _Entry:

@@ -2,8 +2,8 @@
 
 A schedule has to know its end. So before its training proper each configuration runs a few steps,
 its rate rising from 0, and the training gets as many steps as fit into the budget: start-up
-(allocation, compilation) is charged, and the schedule is annealed to that end. What the training
-clock then really showed stands in the results.
+(allocation) is charged, and the schedule is annealed to that end. What compilers take before the
+training clock runs is not. What that clock then really showed stands in the results.
 """
 
 from __future__ import annotations
