@@ -16,8 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bench import (
     draw_race,
     input_path,
@@ -34,18 +32,17 @@ from bench import (
     table,
     utilization,
 )
+from fallline.training.device import usable_gpus
 from fallline.training.threads import set_threads
 
-HERE, COPY = Path(__file__).parents[1], "cifar10_jpeg.tar.xz"
-COPIES = [Path(COPY), HERE / COPY, HERE.parent / "shared" / "data" / COPY]  # of CIFAR-10 as JPEG
+ROOT, COPY = Path(__file__).parents[1], "cifar10_jpeg.tar.xz"
+COPIES = [Path(COPY), ROOT / COPY, ROOT.parent / "shared" / "data" / COPY]  # of CIFAR-10 as JPEG
 PRESETS = (
     "fast94,fast95,fast96"
-    if torch.cuda.is_available()
+    if usable_gpus()
     else "fast70,fast80,fast90,mlp60,mlp70,steady"  # `best` takes an hour: --presets best
 )
 RACERS = "fast70,fast80,fast90,airbench,plain,cycle,lightning"
-
-
 Rows = Iterable[dict[str, Any]]
 
 

@@ -13,7 +13,7 @@ import torch
 
 from fallline.machine import cpu_flags, usable_cores
 from fallline.models.kernels import serving
-from fallline.training.device import device_name, pick_precision
+from fallline.training.device import device_name, pick_precision, usable_gpus
 
 SIDES = {
     "cpu": 2048,
@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
     Where there is CUDA those of the CPU stand beside the GPU's.
     """
     cpu = torch.device("cpu")
-    device = torch.device("cuda") if torch.cuda.is_available() else cpu
+    device = torch.device("cuda") if usable_gpus() else cpu
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "device": device_name(device),

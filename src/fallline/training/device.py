@@ -14,14 +14,14 @@ from fallline.machine import CPU, cpu_flags
 def pick_device(wanted: str) -> torch.device:
     """CUDA, else MPS, else CPU for `auto`; else what was asked for. Raises DeviceError."""
     gpus = usable_gpus()
-    cuda = {"cuda": f"cuda:{gpus[0]}" if gpus[0] else "cuda"} if gpus else {}
     numbered = {f"cuda:{number}": f"cuda:{number}" for number in gpus}
+    cuda = {"cuda": f"cuda:{gpus[0]}" if gpus[0] else "cuda"} if gpus else {}
     mps = {"mps": "mps"} if torch.backends.mps.is_available() else {}
     present = cuda | mps | {"cpu": "cpu"}
     if wanted == "auto":
         return torch.device(next(iter(present.values())))
     if wanted not in present | numbered:
-        old = [device_name(torch.device(gpu)) for gpu in _unusable(gpus)]
+        old = [torch.cuda.get_device_name(i) for i in range(_gpus()) if i not in gpus]
         also = f"; {', '.join(old)}, for which this torch has no code" if old else ""
         raise DeviceError(
             f"the device {wanted} is not there",
@@ -34,14 +34,12 @@ def pick_device(wanted: str) -> torch.device:
 
 def usable_gpus() -> list[int]:
     """The CUDA devices that this torch has code for, by number."""
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     built = torch.cuda.get_arch_list()
-    return [i for i in range(count) if _has_code(built, torch.cuda.get_device_capability(i))]
+    return [i for i in range(_gpus()) if _has_code(built, torch.cuda.get_device_capability(i))]
 
 
-def _unusable(usable: list[int]) -> list[str]:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return [f"cuda:{i}" for i in range(count) if i not in usable]
+def _gpus() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _has_code(built: list[str], capability: tuple[int, int]) -> bool:
