@@ -114,7 +114,7 @@ class Painter:
 
     def curves(self) -> tuple[Figure, ...]:
         """The repeats of the chosen configurations on the way, over each measure of effort."""
-        caption = "Mean over the repeats of the chosen configuration that got there; bands: 95 % intervals."
+        caption = "Mean over the chosen one's repeats that got there; bands are 95 % intervals."
         figures = []
         for unit in MEASURES:
             traces = [
