@@ -72,7 +72,7 @@ def test_the_answer_is_one_sentence_with_its_uncertainty(found: Comparison) -> N
     ), found.answer
 
 
-@pytest.mark.parametrize("file", ["outcome.json", "metrics.jsonl", "trial.json"])
+@pytest.mark.parametrize("file", ["outcome.json", "metrics.jsonl"])
 def test_a_folder_that_cannot_be_read_is_still_to_come_and_says_why(
     tmp_path: Path, file: str
 ) -> None:
@@ -82,7 +82,13 @@ def test_a_folder_that_cannot_be_read_is_still_to_come_and_says_why(
     assert not found.complete
     (broken,) = (t for s in found.workloads[0].standings for t in s.repeats if not t.has_ended)
     assert broken.seed == 2
-    assert ("may be deleted" in broken.reason) == (file != "trial.json")
+    assert "may be deleted" in broken.reason
+
+
+def test_a_folder_is_known_by_its_name_whatever_became_of_its_trial(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "planted", plan(), ordered)
+    (folder / "repeat-mlp-adam-02-seed2" / "trial.json").write_bytes(b"{[\xff")
+    assert comparison_of(folder).complete
 
 
 def test_what_cannot_be_told_apart_has_no_winner(tmp_path: Path) -> None:
@@ -106,6 +112,29 @@ def test_a_leader_whose_rivals_came_to_no_score_is_told_so(tmp_path: Path) -> No
     verdict = comparison_of(plant(tmp_path / "planted", plan(), alone)).workloads[0].verdict
     assert verdict.winner is None
     assert verdict.sentence.endswith("on test, and no rival came to a score.")
+
+
+@pytest.mark.parametrize("fate", ["failed", "diverged"])
+def test_an_optimizer_of_which_nothing_completed_is_named_in_the_answer(
+    tmp_path: Path, fate: str
+) -> None:
+    def without_sam(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if name == "sam":
+            return Fate((), status=fate) if phase == "tune" else None
+        return ordered(workload, name, phase, trial, seed)
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), without_sam))
+    assert found.workloads[0].verdict.winner == "sgd"
+    assert found.answer.endswith("No score for sam: not one configuration completed.")
+
+
+def test_where_nothing_completed_the_answer_says_so(tmp_path: Path) -> None:
+    def none(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        return Fate((), status="diverged") if phase == "tune" else None
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), none))
+    assert found.answer == "There is no answer: no configuration of any optimizer completed."
+    assert found.complete
 
 
 def test_the_gap_in_the_answer_is_of_the_contender_that_takes_most_seeds(tmp_path: Path) -> None:
@@ -174,6 +203,45 @@ def test_a_repeat_that_diverges_scores_what_guessing_does(tmp_path: Path) -> Non
     assert steps.restricted.mean == 20  # the miss counts the whole budget, not its own 0 steps
 
 
+def test_a_repeat_that_failed_has_no_score_and_leaves_the_answer_open(tmp_path: Path) -> None:
+    def once(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        fate = ordered(workload, name, phase, trial, seed)
+        if (
+            fate is None
+            or phase == "tune"
+            or name == "sam"
+            or seed != (1 if name == "adam" else 2)
+        ):
+            return fate
+        return Fate((), status="failed")
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), once))
+    sgd = found.workloads[0].standings[0]
+    assert sgd.optimizer == "sgd"
+    assert sgd.score is not None
+    assert sgd.score.n == 2
+    assert sgd.score.mean == pytest.approx((0.702 + 0.6985) / 2)
+    assert sgd.open == 1
+    assert "1 of 3 repeats failed" in sgd.notes
+    assert found.workloads[0].verdict.winner is None
+    assert "Not all is done, 2 repeats failed: so far sgd reaches 70.0 %" in found.answer
+    assert not found.complete
+
+
+def test_a_missed_target_counts_as_long_as_a_repeat_takes_not_as_tuning_did(
+    tmp_path: Path,
+) -> None:
+    def slow(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        fate = ordered(workload, name, phase, trial, seed)
+        return Fate((0.1, 0.2, 0.3)) if name == "sgd" and phase == "tune" and trial == 0 else fate
+
+    found = comparison_of(plant(tmp_path / "planted", plan(), slow))
+    missed = found.workloads[0].standings[0].attempts[-1]
+    assert missed.reached == 0
+    assert missed.spent[1].unit == "seconds"
+    assert missed.spent[1].restricted.mean == pytest.approx(0.4)  # tuning took 0.6
+
+
 def test_where_every_repeat_diverges_a_miss_still_counts_the_whole_budget(tmp_path: Path) -> None:
     def never(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
         if phase == "repeat" and name == "sgd":
@@ -201,7 +269,7 @@ def test_a_training_that_has_not_ended_is_missing_and_the_comparison_not_complet
     assert not found.complete
     by_name = {s.optimizer: s for s in found.workloads[0].standings}
     assert found.workloads[0].verdict.winner is None
-    assert "Not all has ended, 2 trainings are open" in found.answer
+    assert "Not all is done, 2 trainings are open: so far" in found.answer
     assert by_name["sam"].chosen is None  # nothing is chosen before every configuration has ended
     assert by_name["sam"].score is None
     assert by_name["sam"].rank == 3
@@ -257,9 +325,9 @@ def test_the_same_folder_gives_the_same_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fact", "here", "there", "words"),
     [
-        ("device_name", "a CPU", "another CPU", "a CPU, another CPU"),
+        ("device_name", "a CPU", "another CPU", "another CPU, a CPU"),
         ("kernels", "avx512 fed", "none", "different kernels"),
-        ("kernels", "avx512 fed", "avx512 ace", "avx512 fed, avx512 ace"),
+        ("kernels", "avx512 fed", "avx512 ace", "avx512 ace, avx512 fed"),
         ("threads", 1, 2, "numbers of CPU threads"),
         ("precision", "fp32", "bf16", "different precisions"),
         ("data", IMAGES, {**IMAGES, "fingerprint": "fed"}, "the images changed"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fallline.compare.difference import LEVEL, adjust, p_values
-from fallline.compare.estimate import Array, interval
+from fallline.compare.difference import adjust, p_values
+from fallline.compare.estimate import LEVEL, Array, interval
 from fallline.compare.tuning import best_of
 
 DRAWS = 20_000

@@ -94,7 +94,7 @@ def test_what_has_ended_is_not_asked_for_again(tmp_path: Path) -> None:
     assert found.left() == 1
 
 
-def test_what_failed_gets_another_try_until_all_has_ended(tmp_path: Path) -> None:
+def test_what_failed_gets_another_try_until_its_optimizer_was_repeated(tmp_path: Path) -> None:
     def one_failed(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
         if phase == "tune" and name == "rmsprop" and trial == 0:
             return Fate((), status="failed")
@@ -110,6 +110,17 @@ def test_what_failed_gets_another_try_until_all_has_ended(tmp_path: Path) -> Non
         return failed or done(workload, name, phase, trial, seed)
 
     assert asked(search(tmp_path / "ended", all_ended)) == []
+
+
+def test_an_optimizer_of_which_every_configuration_failed_gets_another_try(tmp_path: Path) -> None:
+    def none_of_one(workload: str, name: str, phase: str, trial: int, seed: int) -> Fate | None:
+        if name == "rmsprop":
+            return Fate((), status="failed") if phase == "tune" else None
+        return done(workload, name, phase, trial, seed)
+
+    assert asked(search(tmp_path, none_of_one)) == [
+        f"tune-mlp-rmsprop-{trial:02d}-seed0" for trial in range(3)
+    ]
 
 
 def test_a_configuration_gets_no_other_try_once_its_optimizer_has_been_repeated(
@@ -130,7 +141,7 @@ def test_a_configuration_gets_no_other_try_once_its_optimizer_has_been_repeated(
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_training_given_up_has_failed_and_the_comparison_ends(
+def test_a_training_given_up_has_failed_and_the_command_ends(
     tmp_path: Path, *, begun: bool
 ) -> None:
     found, folder = search(tmp_path, repeated), tmp_path / "planted"
@@ -145,11 +156,13 @@ def test_a_training_given_up_has_failed_and_the_comparison_ends(
         run.metrics.write_text(Record("epoch", 4, 1, 1.5, values).as_json() + "\n")
     found.tell(task, Lost(task.key, "its node went"))
     results = comparison_of(folder)
-    given_up = results.workloads[0].standings[1].repeats[1]
+    given_up = results.workloads[0].standings[0].repeats[1]  # sgd's
     assert (given_up.status, given_up.reason) == ("failed", "its node went")
     assert (given_up.steps, given_up.gradients) == ((4, 8) if begun else (0, 0))
-    assert results.complete
     assert found.left() == 0
+    assert "Not all is done, 1 repeat failed: so far" in results.answer
+    assert not results.complete
+    assert asked(search(tmp_path / "again", repeated)) == [task.key]
 
 
 def test_a_training_whose_folder_cannot_be_read_is_tried_and_given_up(tmp_path: Path) -> None:
@@ -166,7 +179,7 @@ def test_a_training_whose_folder_cannot_be_read_is_tried_and_given_up(tmp_path: 
     outcome = run.read_outcome()
     assert outcome is not None
     assert (outcome.status, outcome.reason) == ("failed", "cannot read it")
-    assert comparison_of(folder).complete
+    assert not comparison_of(folder).complete
 
 
 def test_a_training_that_failed_before_it_was_a_run_begins_anew(
@@ -261,7 +274,7 @@ def test_a_summary_says_what_is_left_to_do(tmp_path: Path) -> None:
     found = search(tmp_path, repeated)
     folder = tmp_path / "planted"
     text = "\n".join(summary(comparison_of(folder), folder))
-    assert "not all has ended" in text
+    assert "not all is done" in text
     assert "rmsprop: 1 of 3 configurations diverged" in text
     assert found.left() == 1
 

@@ -10,7 +10,7 @@ from sweep_folder import BASE
 
 from fallline import train
 from fallline.compare.comparison import comparison_of
-from fallline.compare.evidence import chosen
+from fallline.compare.evidence import Phase, chosen, folder_name
 from fallline.compare.plan import Axis, Budget, Contestant, Plan
 
 RANGES = {"sgd": (0.01, 1e4), "adamw": (3e-4, 0.1), "sam": (0.01, 1.0)}
@@ -63,7 +63,7 @@ def make_comparison(out: Path, workloads: tuple[str, ...] = ("mlp",)) -> Path:
     return folder
 
 
-def _train(folder: Path, workload: str, each: Contestant, which: tuple[str, int, int]) -> None:
+def _train(folder: Path, workload: str, each: Contestant, which: tuple[Phase, int, int]) -> None:
     phase, trial, seed = which
     parameters = each.configurations[trial]
     settings: dict[str, Any] = (
@@ -71,7 +71,7 @@ def _train(folder: Path, workload: str, each: Contestant, which: tuple[str, int,
     )
     settings["model"] = {"name": workload, "widths": [32] if workload == "mlp" else [8, 8, 8]}
     settings["data"] = {"test_at_end": phase == "repeat"}
-    name = f"{phase}-{workload}-{each.optimizer}-{trial}-{seed}"
+    name = folder_name(phase, workload, each.optimizer, trial, seed)
     run = train(data="digits", settings=settings, out=folder, name=name, show="quiet")
     told = {
         "comparison": "digits-compared",

@@ -45,6 +45,12 @@ def chances_of(scores: Array, *, resolution: float = 0.0, seed: int = 0) -> Chan
     return Chances(tuple(best.tolist()), tuple(beats.tolist()))
 
 
+def chance_words(chance: float) -> str:
+    """A chance as people read it; no number of draws makes it certain."""
+    text = "> 99.9" if chance > 0.999 else "< 0.1" if chance < 0.001 else f"{100 * chance:.1f}"
+    return f"{text} %"
+
+
 def draw_means(scores: Array, *, resolution: float = 0.0, seed: int = 0) -> Array:
     """Draws `(DRAWS, optimizers)` of what the true means may be."""
     generator = np.random.default_rng(seed)

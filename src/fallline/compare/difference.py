@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import numpy as np
 
-from fallline.compare.estimate import CONFIDENCE, Array, Estimate, estimate, rounding
+from fallline.compare.estimate import LEVEL, Array, Estimate, estimate, rounding
 from fallline.compare.power import detectable, seeds_to_tell
 
-LEVEL: Final = 1 - CONFIDENCE
 ROUNDING: Final = 1e-12  # of sums of equal scores
 
 
@@ -33,9 +33,10 @@ class Difference:
         adjusted_p: after Holm over all pairs; for a pair of the leader, the largest of its p
             values against any rival where that is smaller.
         told: whether the two can be told apart: adjusted_p below 5 %.
-        seeds_needed: that would tell this gap, if it is the true one, with 80 % power; None where
-            the spread is not known, or more than 1,000 were needed.
-        detectable: smallest true gap that the present seeds tell with 80 % power.
+        seeds_needed: that would tell this gap, if it is the true one, with 80 % power: a pair of
+            the leader at 5 %, any other at 5 % over the number of pairs. None where the spread is
+            not known, or more than 1,000 were needed.
+        detectable: smallest true gap that the present seeds tell, likewise.
 
     What needs two seeds in common is None where there are fewer.
     """
@@ -62,12 +63,16 @@ def differences(
     """
     p = _in_order(p_values(scores, resolution=resolution), scores)
     adjusted = adjust(p)
+    pairs = list(combinations(range(len(names)), 2))
     return tuple(
         _difference(
-            (names[i], names[j]), scores[[i, j]], (p[i, j], adjusted[i, j]), resolution=resolution
+            (names[i], names[j]),
+            scores[[i, j]],
+            (p[i, j], adjusted[i, j]),
+            resolution=resolution,
+            level=LEVEL / len(pairs) if i else LEVEL,
         )
-        for i in range(len(names))
-        for j in range(i + 1, len(names))
+        for i, j in pairs
     )
 
 
@@ -126,7 +131,12 @@ def holm(p: Array) -> Array:
 
 
 def _difference(
-    pair: tuple[str, str], scores: Array, p: tuple[float, float], *, resolution: float
+    pair: tuple[str, str],
+    scores: Array,
+    p: tuple[float, float],
+    *,
+    resolution: float,
+    level: float,
 ) -> Difference:
     apart = scores[0] - scores[1]
     apart = apart[~np.isnan(apart)]
@@ -142,6 +152,6 @@ def _difference(
         p=None if np.isnan(p[0]) else float(p[0]),
         adjusted_p=None if np.isnan(p[1]) else float(p[1]),
         told=bool(p[1] < LEVEL),
-        seeds_needed=seeds_to_tell(gap.mean, spread),
-        detectable=detectable(spread, len(apart)),
+        seeds_needed=seeds_to_tell(gap.mean, spread, level=level),
+        detectable=detectable(spread, len(apart), level=level),
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE: Final = 0.95
+LEVEL: Final = 1 - CONFIDENCE  # of a test
 Array = NDArray[np.float64]
 
 

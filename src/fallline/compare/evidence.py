@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,6 +14,7 @@ from fallline.records import RunFolder
 
 Ending = Literal["completed", "diverged", "failed", "pruned", "interrupted", "missing"]
 Phase = Literal["calibrate", "tune", "repeat"]
+Key = tuple[str, str, Phase, int, int]
 PLAN: Final = "plan.json"
 
 
@@ -62,19 +63,25 @@ class Training:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has come to an end of its own, good or bad."""
+        """Whether it has come to an end, good or bad."""
         return self.status not in ("interrupted", "missing")
+
+    @property
+    def has_result(self) -> bool:
+        """Whether its end says something of the optimizer; what failed was ended from outside."""
+        return self.status in ("completed", "diverged")
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The plan of a comparison, and the run folders found beside it.
 
-    `folders` are by workload, optimizer, phase, number of the configuration, and seed.
+    `folders` are by workload, optimizer, phase, number of the configuration, and seed; the name
+    of one says which it is.
     """
 
     plan: Plan
-    folders: Mapping[tuple[str, str, Phase, int, int], RunFolder] = field(repr=False)
+    folders: Mapping[Key, RunFolder] = field(repr=False)
 
     @classmethod
     def read(cls, path: Path) -> Evidence:
@@ -87,7 +94,7 @@ class Evidence:
                 seen=f"{path / PLAN}: {str(error).splitlines()[0]}",
                 next="a comparison is made with: fallline compare",
             ) from error
-        return cls(plan, dict(_found(path, plan.name)))
+        return cls(plan, dict(_found(path, plan)))
 
     def trials(self, workload: str, contestant: Contestant) -> tuple[Training, ...]:
         """Every planned configuration of an optimizer, by number."""
@@ -155,14 +162,21 @@ def _loss(training: Training) -> float:
     return float("inf") if training.val_loss is None else training.val_loss
 
 
-def _found(path: Path, name: str) -> Iterator[tuple[Any, RunFolder]]:
-    for file in sorted(path.glob("*/trial.json")):
-        folder, told = RunFolder(file.parent), {}
-        with suppress(RunError):  # whose it was is not known any more
-            told = folder.read_trial()
-        if told.get("comparison") == name and folder.config.is_file():
-            keys = ("workload", "optimizer", "phase", "trial", "seed")
-            yield tuple(told.get(key) for key in keys), folder
+def folder_name(phase: Phase, workload: str, optimizer: str, trial: int, seed: int) -> str:
+    """The name of a training's folder."""
+    return f"{phase}-{workload}-{optimizer}-{trial:02d}-seed{seed}"
+
+
+def _found(path: Path, plan: Plan) -> Iterator[tuple[Key, RunFolder]]:
+    """Every folder of the plan that a training was begun in."""
+    cases: list[tuple[Phase, int]] = [("calibrate", plan.tuning_seed), ("tune", plan.tuning_seed)]
+    cases += [("repeat", seed) for seed in plan.seeds]
+    for workload, contestant, (phase, seed) in product(plan.workloads, plan.contestants, cases):
+        for trial in range(len(contestant.configurations)):
+            name = contestant.optimizer
+            folder = RunFolder(path / folder_name(phase, workload, name, trial, seed))
+            if folder.config.is_file():
+                yield (workload, name, phase, trial, seed), folder
 
 
 def _curve(folder: RunFolder) -> Iterator[Point]:

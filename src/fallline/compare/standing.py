@@ -77,8 +77,8 @@ class Standing:
     Attributes:
         optimizer: its name.
         rank: 1 is the best mean; those without a score come last.
-        score: of the workload's measure over fresh seeds; a repeat that diverged or failed scores
-            what guessing would. None where nothing was chosen or repeated.
+        score: of the workload's measure over fresh seeds; a repeat that diverged scores what
+            guessing would, one that failed has no score. None where no repeat has one.
         val: validation accuracy of the same repeats, likewise.
         chance_best: probability of being the best of all (paired bootstrap).
         chance_beats_next: probability of being better than the one ranked next.
@@ -120,8 +120,11 @@ class Standing:
 
     @property
     def open(self) -> int:
-        """How many of its planned trainings have not ended; repeats are planned after a choice."""
-        return self.tuned.missing + self.repeated.missing
+        """How many of its planned trainings are still wanted; repeats are planned after a choice.
+
+        A repeat that failed is: it says nothing of the optimizer, and is tried again.
+        """
+        return self.tuned.missing + self.repeated.missing + self.repeated.failed
 
 
 def counts_of(trainings: Sequence[Training]) -> Counts:

@@ -44,7 +44,7 @@ class Attempt:
 
     Attributes:
         target: validation accuracy, a fraction.
-        reached, n: of the repeats of the chosen configuration that have ended.
+        reached, n: of the repeats of the chosen configuration that completed or diverged.
         tuning_reached, tuning_n: of the configurations that were tried.
         spent: by steps, seconds and gradients; empty without repeats.
     """
@@ -66,16 +66,16 @@ def targets_of(trainings: Iterable[Training], chance: float) -> tuple[float, ...
 
 def attempt(target: float, trials: Sequence[Training], repeats: Sequence[Training]) -> Attempt:
     """How the trainings of one optimizer did at a target."""
-    ended = [training for training in repeats if training.has_ended]
-    arrivals = [arrival(training, target) for training in ended]
+    told = [training for training in repeats if training.has_result]
+    arrivals = [arrival(training, target) for training in told]
     return Attempt(
         target=target,
         reached=sum(point is not None for point in arrivals),
-        n=len(ended),
+        n=len(told),
         tuning_reached=sum(arrival(training, target) is not None for training in trials),
         tuning_n=len(trials),
-        spent=tuple(_spent(unit, _whole(unit, ended, trials), arrivals) for unit in MEASURES)
-        if ended
+        spent=tuple(_spent(unit, _whole(unit, told, trials), arrivals) for unit in MEASURES)
+        if told
         else (),
     )
 
@@ -86,8 +86,9 @@ def arrival(training: Training, target: float) -> Point | None:
 
 
 def _whole(unit: Measure, repeats: Sequence[Training], trials: Sequence[Training]) -> float:
-    """What the whole budget is: the longest training's, as the one that was chosen completed."""
-    return max(_of_whole(training, unit) for training in (*repeats, *trials))
+    """What the whole budget is: the longest repeat's, or the chosen trial's if none completed."""
+    done = [training for training in repeats if training.status == "completed"]
+    return max(_of_whole(training, unit) for training in done or (trials[repeats[0].trial],))
 
 
 def _spent(unit: Measure, budget: float, arrivals: Sequence[Point | None]) -> Spent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fallline.compare.chances import chance_words
 from fallline.compare.difference import Difference
 from fallline.compare.estimate import Estimate
 from fallline.compare.power import MOST_SEEDS
@@ -16,7 +17,7 @@ class Verdict:
     """Who won.
 
     Attributes:
-        winner: beats every rival beyond noise; None where nobody does, or not all has ended.
+        winner: beats every rival beyond noise; None where nobody does, or not all is done.
         contenders: the leader, and whoever cannot be told from it.
         sentence: the answer, with its uncertainty and n.
         seeds_needed: that would tell the leader from every contender, or from the next where it
@@ -35,25 +36,27 @@ def verdict_of(
     """The verdict on a ranking, the best first; `split` is where it was scored."""
     scored = [standing for standing in standings if standing.score is not None]
     if not scored:
-        return Verdict(None, (), "There is no answer yet: no optimizer has been repeated.", None)
+        return Verdict(None, (), _nothing(standings), None)
     leader = scored[0]
     contenders = tuple(s.optimizer for s in standings if s.contender)
     gaps = [d for d in differences if d.better == leader.optimizer]
     hardest = max((gap for gap in gaps if not gap.told), key=_effort, default=None)
     narrowest = hardest or (gaps[0] if gaps else None)
     needed = narrowest.seeds_needed if narrowest else None
-    if open_ := sum(standing.open for standing in standings):
-        still = "1 training is" if open_ == 1 else f"{open_} trainings are"
-        text = f"Not all has ended, {still} open: so far {_reached(leader, split)}."
+    if wanted := _wanted(standings):
+        text = f"Not all is done, {wanted}: so far {_reached(leader, split)}."
         return Verdict(None, contenders, text, needed)
     if len(standings) == 1:
         return Verdict(None, contenders, f"{_reached(leader, split)}. It had no rival.", None)
     if narrowest is None:
         text = f"No winner: {_reached(leader, split)}, and no rival came to a score."
         return Verdict(None, contenders, text, None)
+    absent = _absent(standings)
     if hardest is None:
-        return Verdict(leader.optimizer, contenders, _won(leader, narrowest, split), needed)
-    return Verdict(None, contenders, _open(leader, contenders, hardest, split), needed)
+        text = f"{_won(leader, narrowest, split)}{absent}"
+        return Verdict(leader.optimizer, contenders, text, needed)
+    text = f"{_open(leader, contenders, hardest, split)}{absent}"
+    return Verdict(None, contenders, text, needed)
 
 
 def _effort(gap: Difference) -> float:
@@ -75,16 +78,37 @@ def with_interval(value: Estimate) -> str:
     return f"{percent(value.mean)} ± {100 * value.half:.1f} (95 % interval, n = {value.n})"
 
 
+def _wanted(standings: Sequence[Standing]) -> str:
+    """What has no result yet, in words; "" where all has one."""
+    failed = sum(standing.repeated.failed for standing in standings)
+    missing = sum(standing.open for standing in standings) - failed
+    told = [f"{missing} {'training is' if missing == 1 else 'trainings are'} open"] * bool(missing)
+    told += [f"{failed} {'repeat' if failed == 1 else 'repeats'} failed"] * bool(failed)
+    return _listed(told)
+
+
+def _nothing(standings: Sequence[Standing]) -> str:
+    if wanted := _wanted(standings):
+        return f"There is no answer yet: no optimizer has a score, {wanted}."
+    return "There is no answer: no configuration of any optimizer completed."
+
+
+def _absent(standings: Sequence[Standing]) -> str:
+    """Who is not in the ranking, as a sentence that follows another."""
+    names = [standing.optimizer for standing in standings if standing.score is None]
+    return f" No score for {_listed(names)}: not one configuration completed." if names else ""
+
+
 def _reached(leader: Standing, split: str) -> str:
     assert leader.score is not None
     return f"{leader.optimizer} reaches {with_interval(leader.score)} on {split}"
 
 
 def _won(leader: Standing, nearest: Difference, split: str) -> str:
-    chance = (
-        "" if leader.chance_best is None else f"; {_chance(leader.chance_best)} to be the best"
-    )
-    return f"{_reached(leader, split)} and wins: {_ahead(nearest)}{chance}."
+    text = f"{_reached(leader, split)} and wins: {_ahead(nearest)}"
+    if leader.chance_best is None:
+        return f"{text}."
+    return f"{text}; {chance_words(leader.chance_best).replace('>', 'over')} to be the best."
 
 
 def _open(leader: Standing, contenders: Sequence[str], hardest: Difference, split: str) -> str:
@@ -105,10 +129,6 @@ def _ahead(gap: Difference) -> str:
     assert gap.gap.high is not None
     low, high = 100 * gap.gap.low, 100 * gap.gap.high
     return f"{100 * gap.gap.mean:.2f} points ahead of {gap.worse} ({low:.2f} to {high:.2f})"
-
-
-def _chance(chance: float) -> str:
-    return "over 99.9 %" if chance > 0.999 else f"{100 * chance:.1f} %"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ class Scoring:
 
     Attributes:
         measure: accuracy on test, or on val where test was not touched.
-        chance: what guessing scores, which is what a training counts that diverged or failed.
+        chance: what guessing scores, which is what a training counts that diverged.
         images: number of images in the scored split.
     """
 
@@ -54,8 +54,8 @@ class Scoring:
         return 1 / max(1, self.images)
 
     def worth(self, training: Training) -> float:
-        """The score of a training; nan where it has not ended."""
-        if not training.has_ended:
+        """The score of a training; nan where it has not ended, or failed."""
+        if not training.has_result:
             return float("nan")
         value = training.test if self.split == "test" else training.val
         return self.chance if value is None else value
@@ -213,5 +213,5 @@ def _estimate(scores: Array, resolution: float) -> Estimate | None:
 
 
 def _estimate_val(repeats: Sequence[Training], chance: float) -> Estimate | None:
-    ended = [t for t in repeats if t.has_ended]
-    return estimate([chance if t.val is None else t.val for t in ended]) if ended else None
+    told = [t for t in repeats if t.has_result]
+    return estimate([chance if t.val is None else t.val for t in told]) if told else None

@@ -25,8 +25,8 @@ class ContestSearch:
     It keeps nothing of its own: what has ended is read from the run folders, so the same plan goes
     on after any kill. Optimizers take turns, so that what changes on the machine hits all alike.
     What failed (a full disk, an error) gets another try in the session that goes on, a
-    configuration only until all has ended or a repeat of its optimizer has begun, which touches
-    test: no later success may change what was chosen. Without a pace there is no training either.
+    configuration only until a repeat of its optimizer has begun, which touches test: no later
+    success may change what was chosen. Without a pace there is no training either.
 
     Attributes:
         plan: what is compared.
@@ -129,7 +129,7 @@ class ContestSearch:
 
     def _open_to_change(self, pair: Pair) -> list[Slate]:
         repeating = self.repeating(pair)
-        if any(self.training(slate).folder for slate in repeating) or not self.left():
+        if any(self.training(slate).folder for slate in repeating):
             return repeating
         return [*self.tuning(pair), *repeating]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fallline.compare.evidence import Phase
+from fallline.compare.evidence import Phase, folder_name
 from fallline.compare.plan import Contestant, Plan
 from fallline.contest import pace
 from fallline.contest.budget import length
@@ -31,8 +31,8 @@ class Slate:
     @property
     def key(self) -> str:
         """The name of its task and of its run folder."""
-        name = f"{self.phase}-{self.workload}-{self.contestant.optimizer}"
-        return f"{name}-{self.trial:02d}-seed{self.seed}"
+        who = (self.workload, self.contestant.optimizer)
+        return folder_name(self.phase, *who, self.trial, self.seed)
 
     @property
     def parameters(self) -> Mapping[str, Any]:

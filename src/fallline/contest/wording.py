@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fallline.compare.chances import chance_words
 from fallline.compare.comparison import COMPARISON, Comparison
 from fallline.compare.estimate import Estimate
 from fallline.compare.evidence import Training
@@ -96,7 +97,7 @@ def summary(found: Comparison, folder: Path, page: Path | None = None) -> list[s
     lines += ["", clean(found.answer), "", f"results     {clean(str(folder / COMPARISON))}"]
     lines += [f"page        {clean(str(page))}"] if page else []
     if not found.complete:
-        lines.append("next        not all has ended: the same command again goes on from here")
+        lines.append("next        not all is done: the same command again goes on from here")
     return [*lines, f"next        fallline board {shlex.quote(str(folder))}"]
 
 
@@ -132,7 +133,7 @@ def _row(standing: Standing) -> list[str]:
         f"{standing.rank}.",
         standing.optimizer,
         accuracy(standing.score),
-        NOTHING if chance is None else f"{chance:.0%}",
+        NOTHING if chance is None else chance_words(chance),
         "" if standing.score is None else "yes" if standing.contender else "no",
         f"{tuned.completed}{lost}",
         NOTHING if cost is None else f"{cost.seconds.mean:.1f}",

@@ -58,7 +58,7 @@ class Painter:
         shown = [s for s in self.workload.standings if s.score]
         traces: list[Plain] = []
         for row, standing in enumerate(shown):
-            ended = [training for training in standing.repeats if training.has_ended]
+            ended = [training for training in standing.repeats if training.has_result]
             drawn = [self.metric.drawn(self.workload.scoring.worth(each)) for each in ended]
             traces.append(
                 {
@@ -76,7 +76,7 @@ class Painter:
         view = {"data": traces, "layout": layout(metric_axis(self.metric), y, showlegend=False)}
         caption = (
             "Large points are means over fresh seeds, bars their 95 % intervals, small points the "
-            "single trainings. One that diverged or failed scores what guessing would."
+            "single trainings. One that diverged scores what guessing would."
         )
         title = f"Ranking: {self.metric.words}"
         return Figure(self.named("ranking"), title, caption, {"": view}, self._height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fallline.compare.chances import chance_words
 from fallline.compare.difference import Difference
 from fallline.compare.plan import Plan
 from fallline.compare.standing import Counts, Standing
@@ -62,8 +63,7 @@ def _told(standing: Standing, workload: Workload) -> str:
 def _chance(share: float | None) -> Cell:
     if share is None:
         return number(None)
-    text = "> 99.9" if share > 0.999 else "< 0.1" if share < 0.001 else f"{100 * share:.1f}"
-    return number(share, f"{text}{wording.THIN}%")
+    return number(share, chance_words(share).replace(" ", wording.THIN))
 
 
 def pairs_grid(workload: Workload, suffix: str = "") -> Grid:
@@ -76,7 +76,8 @@ def pairs_grid(workload: Workload, suffix: str = "") -> Grid:
     rows = tuple(_pair(difference, metric) for difference in workload.differences)
     note = (
         "Student's paired test; Holm's procedure over all pairs, and for the leader the test that "
-        "it beats every rival. Seeds to tell: for 80 % power, if the gap seen is the true one."
+        "it beats every rival. Seeds to tell: for 80 % power, if the gap seen is the true one; a "
+        "pair of the leader at 5 %, any other at 5 % over the number of pairs (Bonferroni)."
     )
     return Grid(f"pairs{suffix}", "Pair by pair", titles, rows, note)
 

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from fallline.compare.difference import LEVEL, adjust, p_values
+from fallline.compare.difference import adjust, p_values
+from fallline.compare.estimate import LEVEL
 from fallline.report import estimate
 from fallline.report.configuration import Configuration, choice
 from fallline.report.estimate import Estimate
