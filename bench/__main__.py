@@ -47,8 +47,16 @@ Rows = Iterable[dict[str, Any]]
 
 
 def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Callable[[], Rows]]:
-    """What can be measured, by name, row by row; the race leaves its curves in the results."""
+    """What can be measured, by name, row by row; races leave their curves in the results."""
     racers, names = args.racers.split(","), args.presets.split(",")
+
+    def sprint() -> Iterator[dict[str, Any]]:
+        results["sprint curves"], rows = [], []
+        for curves in race.sprint(args.data, args.rounds, args.limit):
+            results["sprint curves"] += map(asdict, curves)
+            rows.append(race.sprint_row(curves))
+            yield rows[-1]
+        yield race.sprint_medians(rows)
 
     def long_race() -> Iterator[dict[str, Any]]:
         results["curves"] = []
@@ -65,7 +73,7 @@ def sections(args: argparse.Namespace, results: dict[str, Any]) -> dict[str, Cal
         "optimizers": optimizers.measure,
         "sweeps": sweeps.measure,
         "workers": lambda: side_by_side.measure(args.data),
-        "sprint": lambda: race.sprint_rows(race.sprint(args.data, args.rounds, args.limit)),
+        "sprint": sprint,
         "presets": lambda: presets.measure(args.data, names, args.seeds),
         "utilization": lambda: utilization.measure(args.data, names),
         "race": long_race,

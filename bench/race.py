@@ -45,9 +45,10 @@ class Curve:
         return self.points[-1] if self.points else (None, None)
 
 
-def sprint(data: str, rounds: int, limit: float) -> list[Curve]:
+def sprint(data: str, rounds: int, limit: float) -> Iterator[list[Curve]]:
     """Ours and the plain loops to 70 %, in turn, `rounds` times, another seed each."""
-    return [run(racer, data, seed, SPRINT, limit) for seed in range(rounds) for racer in SPRINTERS]
+    for seed in range(rounds):
+        yield [run(racer, data, seed, SPRINT, limit) for racer in SPRINTERS]
 
 
 def distance(data: str, racers: list[str], limit: float) -> Iterator[Curve]:
@@ -84,28 +85,29 @@ def run(racer: str, data: str, seed: int, target: float, limit: float) -> Curve:
     return Curve(racer, seed, points, time.perf_counter() - began)
 
 
-def sprint_rows(curves: list[Curve]) -> list[dict[str, Any]]:
-    """For each round, seconds to 70 % of all and their ratios to ours; then the median ratios.
+def sprint_row(curves: list[Curve]) -> dict[str, Any]:
+    """Of one round: seconds of training to 70 %, and how many times ours they and the process are.
 
     A rival who missed is taken to arrive at its last score; a round that ours missed, or where a
     rival has no score, counts as 0.
     """
-    rows: list[dict[str, Any]] = []
+    raced = {curve.racer: curve for curve in curves}
+    row: dict[str, Any] = {"name": f"round {curves[0].seed + 1}"}
+    row |= {f"{racer} to {SPRINT:.0%}": raced[racer].seconds_to(SPRINT) for racer in SPRINTERS}
     ours, *others = SPRINTERS
-    for seed in sorted({curve.seed for curve in curves}):
-        raced = {curve.racer: curve for curve in curves if curve.seed == seed}
-        row: dict[str, Any] = {"name": f"round {seed + 1}"}
-        for racer in SPRINTERS:
-            row[f"{racer} to {SPRINT:.0%}"] = raced[racer].seconds_to(SPRINT)
-        mine = raced[ours].seconds_to(SPRINT)
-        for other in others:
-            theirs = raced[other].seconds_to(SPRINT) or raced[other].last[0]
-            row[f"{other} / ours"] = theirs / mine if mine and theirs else 0.0
-        rows.append(row)
-    ratios = {
-        f"{other} / ours": median(row[f"{other} / ours"] for row in rows) for other in others
-    }
-    return [*rows, {"name": f"median of {len(rows)} ratios", **ratios}]
+    mine, process = raced[ours].seconds_to(SPRINT), raced[ours].wall_seconds
+    for other in others:
+        theirs = raced[other].seconds_to(SPRINT) or raced[other].last[0]
+        row[f"{other} / ours"] = theirs / mine if mine and theirs else 0.0
+        row[f"{other} / ours, process"] = raced[other].wall_seconds / process if mine else 0.0
+    return row
+
+
+def sprint_medians(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median of each ratio."""
+    ratios = [key for key in rows[0] if " / " in key]
+    found = {key: median(row[key] for row in rows) for key in ratios}
+    return {"name": f"median of {len(rows)} ratios", **found}
 
 
 def distance_row(curve: Curve) -> dict[str, Any]:

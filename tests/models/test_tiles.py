@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     missing = WAYS[name].keys() - cpu_flags()
     if missing or shutil.which(os.environ.get("CC", "cc")) is None:
         pytest.skip(f"they need a C compiler and a CPU with {', '.join(sorted(missing))}")
-    found = Found(opened(name), name)
+    found = opened(name)
     monkeypatch.setattr(native, "_found", lambda: found)
     return name
 
@@ -846,17 +847,51 @@ def test_processes_that_compile_at_once_find_one_library(way: str, empty_cache: 
     assert list(empty_cache.iterdir()) == [compiled(way)]
 
 
-def test_kernels_are_named_by_their_way_and_sources(
+CHANGING_TEAMS = """
+import ctypes, sys
+import torch
+from torch import nn
+from fallline.models import kernels as native
+from fallline.models.conv import Conv3x3
+from fallline.models.layers import conv_norm_act
+from fallline.openmp import openmp
+
+found, team = native.opened(sys.argv[1]), openmp()
+native._found = lambda: found
+torch.set_num_threads(3)
+nothing = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
+layer = Conv3x3(64, 64), nn.BatchNorm2d(64), nn.ReLU()
+x = torch.randn(64, 64, 16, 16)
+for i in range(60):
+    if i == 20:
+        before = int(open("/proc/self/statm").read().split()[1])
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        conv_norm_act(x, *layer)
+    team.GOMP_parallel(nothing, None, 2, 0)  # a team of two: the third thread ends
+print(4096 * (int(open("/proc/self/statm").read().split()[1]) - before))
+"""
+
+
+def test_threads_that_end_give_their_memory_back(way: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", CHANGING_TEAMS, way]
+    patient = {**os.environ, "OMP_WAIT_POLICY": "passive"}  # three threads, maybe on fewer cores
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=patient)
+    assert int(done.stdout) < 3e6  # 40 threads with their memory would hold 9e6
+
+
+def test_kernels_are_named_by_their_way_and_by_what_was_compiled(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = serving()
     assert re.fullmatch(rf"{way} [0-9a-f]{{8}}", name)
     shutil.copytree(SOURCES, tmp_path / "native")
     monkeypatch.setattr(native, "SOURCES", tmp_path / "native")
-    assert serving() == name
+    assert opened(way) == Found(ANY, *name.split())
+    monkeypatch.setattr(native, "OPTIONS", ("-O1", "-fPIC", "-shared"))  # they are soon compiled
+    otherwise = opened(way).digest
     with (tmp_path / "native" / "norm.c").open("a") as file:
-        file.write("// otherwise\n")
-    assert serving() != name
+        file.write("EXPORTED int more(void) { return 1; }\n")
+    assert len({name.split()[1], otherwise, opened(way).digest}) == 3
     monkeypatch.setattr(native, "_found", lambda: Found(why="no compiler"))
     assert serving() == "none"
 

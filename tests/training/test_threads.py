@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fallline.training.threads import set_threads
+from fallline.training.threads import own_cores, set_threads
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two cores"
@@ -54,6 +54,41 @@ def test_as_many_threads_as_cores_get_one_each_until_they_are_done() -> None:
     bound = [own for own in inside if len(own) == 1]
     assert sorted(bound) == [[core] for core in cores]
     assert caller == [cores[0]]
+
+
+def test_of_more_than_two_threads_the_caller_is_not_bound() -> None:
+    assert own_cores([3, 5]) == [[3], [5]]
+    assert own_cores([0, 1, 2, 3]) == [[0, 1, 2, 3], [1], [2], [3]]
+
+
+TEAMS = """
+import ctypes, json, os
+import torch
+from fallline.openmp import openmp
+from fallline.training.threads import _bind, own_cores
+
+team, every = openmp(), sorted(os.sched_getaffinity(0))
+places = own_cores([every[0], every[1], every[0], every[1]])  # as on four cores
+_bind(team, places)
+seen = {}
+def look(_):
+    seen[team.omp_get_thread_num()] = sorted(os.sched_getaffinity(0))
+look = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(look)
+for size in (4, 3, 4):
+    seen.clear()
+    team.GOMP_parallel(look, None, size, 0)
+print(json.dumps([places, [seen[i] for i in range(4)]]))
+"""
+
+
+def test_a_thread_that_openmp_begins_anew_is_not_bound_to_the_core_of_another() -> None:
+    command = [sys.executable, "-c", TEAMS]
+    patient = {**os.environ, "OMP_WAIT_POLICY": "passive"}  # four threads on two cores
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=patient)
+    places, seen = json.loads(done.stdout)
+    every = sorted(os.sched_getaffinity(0))
+    assert (seen[0], seen[1:3]) == (every, places[1:3])
+    assert seen[3] in (places[3], every)  # its own still, or wherever there is room
 
 
 def test_fewer_threads_than_cores_are_left_alone() -> None:

@@ -41,6 +41,7 @@ OPTIONS = (
     "-fno-math-errno",  # a root is an instruction
     "-fvisibility=hidden",  # no other library's `run` is called for ours
     "-fPIC",
+    "-pthread",
     "-shared",
 )
 SECONDS = 60  # a compiler may take; it needs about four
@@ -52,10 +53,11 @@ class Lacking(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """The open library and the way it multiplies; or neither, and why."""
+    """The open library, the way it multiplies, and a digest of its file; or none, and why."""
 
     library: ctypes.CDLL | None = None
     way: str = ""
+    digest: str = ""
     why: str = ""
 
 
@@ -65,13 +67,12 @@ def kernels() -> ctypes.CDLL | None:
 
 
 def serving() -> str:
-    """Which kernels `kernels` are: their way to multiply and a digest of their sources; or none.
+    """Which kernels `kernels` are: how they multiply and a digest of the compiled file; or none.
 
-    Others round otherwise, and take other times.
+    Others round otherwise, and take other times: so may the same sources by another compiler.
     """
-    way = _found().way
-    sources = (source.read_bytes() for source in sources_of(way)) if way else ()
-    return f"{way} {_digest(*sources)[:8]}" if way else "none"
+    found = _found()
+    return f"{found.way} {found.digest}" if found.way else "none"
 
 
 def why_lacking() -> str:
@@ -89,24 +90,25 @@ def _found() -> Found:
     reasons = []
     for way in able():
         try:
-            return Found(opened(way), way)
+            return opened(way)
         except Lacking as why:
             reasons.append(str(why))
     return Found(why=(reasons or [f"they need a CPU with {', '.join(sorted(AVX512))}"])[0])
 
 
-def opened(way: str) -> ctypes.CDLL:
+def opened(way: str) -> Found:
     """The kernels that multiply that way, open for torch's threads. Raises Lacking."""
     team = openmp()
     if team is None:
         raise Lacking("they need a torch that brings its own libgomp")
     try:
-        library = ctypes.CDLL(str(compiled(way)))
+        file = compiled(way)
+        library = ctypes.CDLL(str(file))
     except OSError as error:  # as where nothing is executed from the disk
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
     if library.tiles_open(team.GOMP_parallel, team.omp_get_thread_num):
         raise Lacking("Linux does not grant this process the use of tiles")
-    return library
+    return Found(library, way, file.stem.rpartition("-")[2][:8])
 
 
 def compiled(way: str) -> Path:

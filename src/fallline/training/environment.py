@@ -69,7 +69,6 @@ def suits_kernels(job: Job) -> bool:
     return (
         job.device.type == "cpu"
         and job.config.train.precision == "bf16"
-        and not job.config.train.compile
         and any(tiles.suit(net, images) for net, images in nets)
     )
 

@@ -135,7 +135,8 @@ def _carry_out(
     session: Session,
 ) -> Run:
     """Trains to the end or to a stop, whichever comes first, and writes how it went."""
-    if suits_kernels(job) and (why := why_lacking()):
+    is_compiled = job.config.train.compile  # its steps; evaluation is not
+    if suits_kernels(job) and not is_compiled and (why := why_lacking()):
         tell(f"steps take longer than with the kernels for this CPU: {why}")
     beginning = RunStart(
         folder,

@@ -51,8 +51,8 @@ class Step:
         """Steps once; the batch's mean loss and count of right answers, still on the device.
 
         Leaves in `gradients` how many were computed, with `measure` the first one's norm in
-        `grad_norm`. Raises Diverged before any weight has changed if the loss, or a norm that is
-        computed anyway, is not finite (on a CPU; elsewhere the caller looks later).
+        `grad_norm`. Raises Diverged if a loss, or a norm that is computed anyway, is not finite
+        (on a CPU; elsewhere the caller looks later): the first before any weight has changed.
         """
         first: list[Tensor] = []
         self.gradients = 0

@@ -34,18 +34,26 @@ def on_own_cores(threads: int) -> Iterator[None]:
 
     Only on Linux, with the OpenMP library that torch brings, and where the threads are as many as
     the cores of our affinity: else others might be bound to the same ones while some are idle.
-    Threads and processes that are begun inside are bound to the caller's core.
+    Of two threads both are bound, and what is begun inside is bound to the caller's core. Of more
+    the caller is not: where a smaller team worked in between, that library ends the threads that
+    were not of it, and begins them anew with the caller's cores.
     """
     team = openmp() if sys.platform == "linux" and threads > 1 else None
     cores = sorted(os.sched_getaffinity(0)) if team else []
     if team is None or len(cores) != threads:
         yield
         return
-    _bind(team, [[core] for core in cores])
+    _bind(team, own_cores(cores))
     try:
         yield
     finally:
         _bind(team, [cores] * threads)
+
+
+def own_cores(cores: Sequence[int]) -> list[list[int]]:
+    """The cores of each thread of a team of as many; the first is the caller."""
+    first = cores[:1] if len(cores) == 2 else cores
+    return [[*first], *([core] for core in cores[1:])]
 
 
 def _bind(team: ctypes.CDLL, cores: Sequence[Sequence[int]]) -> None:

@@ -1,17 +1,25 @@
 /* Torch's threads, of the OpenMP library that it has loaded. */
 #include "tiles.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 typedef void (*Team)(void (*)(void *), void *, unsigned, unsigned);
 static Team team;
 static int (*number)(void);
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t of_thread; /* what is given back when a thread ends */
+
+static void make_key(void) {
+    if (pthread_key_create(&of_thread, free)) abort();
+}
 
 /* Takes GOMP_parallel and omp_get_thread_num of that library; returns 0 if products may be
  * computed. */
 EXPORTED int tiles_open(Team parallel, int (*thread_number)(void)) {
     team = parallel;
     number = thread_number;
+    pthread_once(&once, make_key);
     return ask_for_products();
 }
 
@@ -63,7 +71,7 @@ void *thread_space(size_t bytes) {
     if (room < bytes) {
         free(space);
         space = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        if (!space) abort();
+        if (!space || pthread_setspecific(of_thread, space)) abort();
         room = bytes;
     }
     return space;

@@ -27,8 +27,8 @@ void run(void (*work)(void *job, struct queue *queue), void *job, int threads);
 /* The next of so many items, or -1. */
 long take(struct queue *queue, long items);
 
-/* Memory of a thread, kept from call to call: no more than the most that it asked for. It is not
- * given back when the thread ends. */
+/* Memory of a thread, kept from call to call until the thread ends: no more than the most that it
+ * asked for. */
 void *thread_space(size_t bytes);
 
 /* Asks Linux for the use of what products are computed with; returns 0 if it grants it. */
