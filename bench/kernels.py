@@ -17,7 +17,7 @@ import torch
 from bench.timing import alternate
 from bench.utilization import job_of, take_step
 from fallline.data.batches import Batch
-from fallline.models import tiles
+from fallline.models import fused
 from fallline.models.kernels import kernels, why_lacking
 from fallline.training.heap import kept_memory
 from fallline.training.job import Job
@@ -46,7 +46,7 @@ def measure(data: str) -> Iterator[dict[str, Any]]:
 
 
 def _by_torch(job: Job, batches: Iterator[Batch]) -> float:
-    with patch.object(tiles, "serve", lambda x: False):
+    with patch.object(fused, "serve", lambda x: False):
         return _seconds(job, batches)
 
 

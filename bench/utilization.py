@@ -20,7 +20,7 @@ from bench.machine import product_rate
 from bench.timing import alternate
 from fallline.data import load
 from fallline.data.batches import Batch
-from fallline.models import conv, tiles
+from fallline.models import conv, fused
 from fallline.training.assemble import assemble
 from fallline.training.cold_start import has_cold_start, start_cold
 from fallline.training.heap import kept_memory
@@ -68,7 +68,7 @@ def step_flop(job: Job) -> float:
     """
     batch = next(iter(job.feeds.train.epoch(0)))
     with ExitStack() as plain:
-        plain.enter_context(patch.object(tiles, "serve", lambda x: False))
+        plain.enter_context(patch.object(fused, "serve", lambda x: False))
         plain.enter_context(patch.object(conv, "CELLS", 0))
         # Nets as they are, not compiled: once it has counted a compiled one, torch before 2.15
         # runs that uncompiled ever after.

@@ -1,7 +1,7 @@
 """The 3x3 convolution of the networks, on CPUs by one matrix product where its map is tiny.
 
 On a map of 2x2 most taps of a 3x3 filter see padding: of its 36 pairs of a cell and a tap 16
-count, on a single cell one of 9 (figures: docs/log.md). Where kernels of our own serve (`tiles`)
+count, on a single cell one of 9 (figures: docs/log.md). Where kernels of our own serve (`fused`)
 the networks do not come here.
 """
 

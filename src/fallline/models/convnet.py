@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fallline.models import tiles
+from fallline.models import fused
 from fallline.models.conv import Conv3x3
 from fallline.models.layers import ACTIVATIONS, as_weights, conv_norm_act
 
@@ -70,9 +70,9 @@ class WhiteningStem(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, 8 C, (H - 2) // stride + 1, (W - 2) // stride + 1)."""
-        if self.by_patches and tiles.serve(images):
-            patches = tiles.patches(images, PATCH, self.conv.stride[0])
-            return tiles.maps(F.linear(patches, self.conv.weight.flatten(1), self.conv.bias))
+        if self.by_patches and fused.serve(images):
+            patches = fused.patches(images, PATCH, self.conv.stride[0])
+            return fused.maps(F.linear(patches, self.conv.weight.flatten(1), self.conv.bias))
         whitened: torch.Tensor = self.conv(images)
         return whitened
 
@@ -202,7 +202,7 @@ class Convnet(nn.Module):
             )
         )
         first = next(m for m in self.groups.modules() if isinstance(m, nn.Conv2d))
-        self.lays_out = tiles.knows_conv(first) and tiles.knows_activation(act)
+        self.lays_out = fused.knows_conv(first) and fused.knows_activation(act)
         if isinstance(self.stem, WhiteningStem):
             self.stem.by_patches = self.lays_out and not self.stem_pools
         self.head = nn.Linear(widths[-1], classes, bias=False)
@@ -227,7 +227,7 @@ class Convnet(nn.Module):
         for _ in range(self.stem_pools):
             x = F.max_pool2d(x, 2)
         if self.lays_out:
-            x = tiles.laid_out(x)
+            x = fused.laid_out(x)
         x = self.groups(x)
         x = F.max_pool2d(x, tuple(x.shape[2:])).flatten(1)
         logits: torch.Tensor = self.head(x) * self.head_factor

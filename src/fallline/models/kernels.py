@@ -106,7 +106,7 @@ def opened(way: str) -> Found:
         library = ctypes.CDLL(str(file))
     except OSError as error:  # as where nothing is executed from the disk
         raise Lacking(f"{error} (FALLLINE_CACHE=FOLDER moves it)") from None
-    if library.tiles_open(team.GOMP_parallel, team.omp_get_thread_num):
+    if library.kernel_open(team.GOMP_parallel, team.omp_get_thread_num):
         raise Lacking("Linux does not grant this process the use of tiles")
     return Found(library, way, file.stem.rpartition("-")[2][:8])
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fallline.models import tiles
+from fallline.models import fused
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -38,7 +38,7 @@ def conv_norm_act(
 
     (B, C, H, W) -> (B, O, H', W'), in one pass where there are kernels for it.
     """
-    layer = tiles.Layer(conv, norm, activation, pooled)
+    layer = fused.Layer(conv, norm, activation, pooled)
     if layer.serves(x):
         return layer(x, plus)
     z = conv(x)

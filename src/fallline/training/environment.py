@@ -13,7 +13,7 @@ import torch
 
 from fallline.command import command_line
 from fallline.machine import cpu_flags
-from fallline.models import tiles
+from fallline.models import fused
 from fallline.models.kernels import serving
 from fallline.training.device import device_name
 from fallline.training.job import Job
@@ -69,7 +69,7 @@ def suits_kernels(job: Job) -> bool:
     return (
         job.device.type == "cpu"
         and job.config.train.precision == "bf16"
-        and any(tiles.suit(net, images) for net, images in nets)
+        and any(fused.suit(net, images) for net, images in nets)
     )
 
 

@@ -2,7 +2,7 @@
  *
  * Rows come in PIECES. Sums over rows are of float32 for RUN rows, then of doubles, a piece's
  * after another's: they have one order, whatever the number of threads. */
-#include "tiles.h"
+#include "shared.h"
 #include <string.h>
 
 enum activation { RELU, SILU, GELU };
@@ -200,10 +200,10 @@ static struct norm norm_of(const float *kept, long rows, int channels, int activ
 /* Takes the statistics of x (rows, channels) into `kept`, and into the running ones with a weight
  * of `momentum`, unless they are NULL. `totals` has room for
  * (PIECES, 2, channels). Channels are multiples of 16 here and below. */
-EXPORTED void tiles_statistics(const bf16 *x, const float *weight, const float *bias,
-                               float *running_mean, float *running_variance, double momentum,
-                               double eps, float *kept, double *totals, long rows, int channels,
-                               int threads) {
+EXPORTED void kernel_statistics(const bf16 *x, const float *weight, const float *bias,
+                                float *running_mean, float *running_variance, double momentum,
+                                double eps, float *kept, double *totals, long rows, int channels,
+                                int threads) {
     struct norm n = norm_of(kept, rows, channels, 0);
     n.x = x, n.totals = totals;
     run_total(moments_of_some, &n, threads);
@@ -224,8 +224,8 @@ EXPORTED void tiles_statistics(const bf16 *x, const float *weight, const float *
 }
 
 /* y = activation(scale x + shift + plus), all (rows, channels); `plus` may be NULL. */
-EXPORTED void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const float *kept,
-                             long rows, int channels, int activation, int threads) {
+EXPORTED void kernel_activate(const bf16 *x, const bf16 *plus, bf16 *y, const float *kept,
+                              long rows, int channels, int activation, int threads) {
     struct norm n = norm_of(kept, rows, channels, activation);
     n.x = x, n.plus = plus, n.y = y;
     run(apply_to_some, &n, threads);
@@ -234,10 +234,10 @@ EXPORTED void tiles_activate(const bf16 *x, const bf16 *plus, bf16 *y, const flo
 /* Of the gradient of that y, where `kept` is of x itself, those of what was activated, `of_sum`,
  * of x, of the norm's weight and of its bias. `of_x` may be `of_sum` itself. `space` has room for
  * (3, channels). */
-EXPORTED void tiles_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *gradient,
-                                  const float *kept, bf16 *of_sum, bf16 *of_x, float *of_weight,
-                                  float *of_bias, double *totals, float *space, long rows,
-                                  int channels, int activation, int threads) {
+EXPORTED void kernel_norm_gradient(const bf16 *x, const bf16 *plus, const bf16 *gradient,
+                                   const float *kept, bf16 *of_sum, bf16 *of_x, float *of_weight,
+                                   float *of_bias, double *totals, float *space, long rows,
+                                   int channels, int activation, int threads) {
     float *of_gradient = space, *of_value = space + channels, *constant = space + 2 * channels;
     struct norm n = norm_of(kept, rows, channels, activation);
     n.x = x, n.plus = plus, n.gradient = gradient, n.of_sum = of_sum, n.of_x = of_x,

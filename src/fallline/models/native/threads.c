@@ -1,5 +1,5 @@
 /* Torch's threads, of the OpenMP library that it has loaded. */
-#include "tiles.h"
+#include "shared.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static void make_key(void) {
 
 /* Takes GOMP_parallel and omp_get_thread_num of that library; returns 0 if products may be
  * computed. */
-EXPORTED int tiles_open(Team parallel, int (*thread_number)(void)) {
+EXPORTED int kernel_open(Team parallel, int (*thread_number)(void)) {
     team = parallel;
     number = thread_number;
     pthread_once(&once, make_key);

@@ -47,16 +47,16 @@ static void pack_some(void *job, struct queue *queue) {
 }
 
 /* The elements of so many filters, packed. */
-EXPORTED long tiles_packed(int out_rows, int out_columns, int outs, int ins) {
+EXPORTED long kernel_packed(int out_rows, int out_columns, int outs, int ins) {
     (void)out_rows, (void)out_columns; /* they count where products are by vectors */
     return (long)outs * TAPS * ins;
 }
 
-/* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them:
+/* Weights float32 (outs, 3, 3, ins) as `kernel_convolve` takes them:
  * (outs / n, 3, ins / k, 3, k / 2, n, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a
  * gradient of outputs, `ins`, to that of inputs, `outs`. */
-EXPORTED void tiles_pack(const float *weight, bf16 *packed, int out_rows, int out_columns,
-                         int outs, int ins, int flipped, int threads) {
+EXPORTED void kernel_pack(const float *weight, bf16 *packed, int out_rows, int out_columns,
+                          int outs, int ins, int flipped, int threads) {
     (void)out_rows, (void)out_columns;
     struct pack p = {weight, packed, outs, ins, flipped};
     run(pack_some, &p, threads);
@@ -183,9 +183,9 @@ static void convolve_some(void *job, struct queue *queue) {
  * With `chosen`, y is pooled: the largest of 2x2 cells, (out_rows / 2, out_columns / 2, images,
  * outs), and `chosen` of that shape says which it was. With `spread`, which another call's
  * `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled first. */
-EXPORTED void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
-                             uint8_t *chosen, int images, int rows, int columns, int out_rows,
-                             int out_columns, int ins, int outs, int threads) {
+EXPORTED void kernel_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
+                              uint8_t *chosen, int images, int rows, int columns, int out_rows,
+                              int out_columns, int ins, int outs, int threads) {
     struct convolution c = {
         .x = x,
         .spread = spread,

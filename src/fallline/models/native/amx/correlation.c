@@ -108,21 +108,21 @@ static void correlate_some(void *job, struct queue *queue) {
     end_products(&before);
 }
 
-/* Bytes of room that `tiles_correlate` needs: for both maps, unpooled, with images filled up to a
+/* Bytes of room that `kernel_correlate` needs: for both maps, unpooled, with images filled up to a
  * multiple of 32. */
-EXPORTED long tiles_correlated(int images, int rows, int columns, int out_rows, int out_columns,
-                               int ins, int outs) {
+EXPORTED long kernel_correlated(int images, int rows, int columns, int out_rows, int out_columns,
+                                int ins, int outs) {
     long of_x = (long)rows * columns * ins, of_y = (long)out_rows * out_columns * outs;
     return 2 * (of_x + of_y) * quotient_up(images, PAIR) * PAIR;
 }
 
 /* The gradient (outs, 3, 3, ins), float32, of the weights between x (rows, columns, images, ins)
  * and the gradient y of the outputs (out_rows, out_columns, images, outs), or pooled with its
- * `spread`. The space has room for `tiles_correlated` bytes. No map of y is larger than that of
+ * `spread`. The space has room for `kernel_correlated` bytes. No map of y is larger than that of
  * x. */
-EXPORTED void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread, float *gradient,
-                              void *space, int images, int rows, int columns, int out_rows,
-                              int out_columns, int ins, int outs, int threads) {
+EXPORTED void kernel_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread,
+                               float *gradient, void *space, int images, int rows, int columns,
+                               int out_rows, int out_columns, int ins, int outs, int threads) {
     int blocks = quotient_up(images, PAIR);
     bf16 *x_space = space, *y_space = x_space + (long)rows * columns * ins * blocks * PAIR;
     gather(x, NULL, x_space, rows, columns, images, ins, 0, threads);

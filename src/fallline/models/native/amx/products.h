@@ -7,7 +7,7 @@
  * Channels come in blocks, of a size that divides them (`part`): k of those that are summed over,
  * PAIR at most, and n of those that are a tile's columns, TILE at most. */
 #pragma once
-#include "../tiles.h"
+#include "../shared.h"
 
 /* Largest even part of `channels` that divides them and is at most `most`. */
 static inline int part(int channels, int most) {
@@ -40,7 +40,7 @@ struct map {
 };
 
 /* The sums of a tile's images and n outputs for `wide` cells side by side to `sums`, (wide, TILE,
- * PAIR): the convolution of the cells around them with weights as `tiles_pack` has them. */
+ * PAIR): the convolution of the cells around them with weights as `kernel_pack` has them. */
 void sum_cells(const struct map *map, int row, int column, int wide, const bf16 *weight, int n,
                float *sums);
 

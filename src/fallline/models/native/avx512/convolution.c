@@ -77,16 +77,16 @@ static void pack_some(void *job, struct queue *queue) {
 }
 
 /* The elements of all forms of so many filters. */
-EXPORTED long tiles_packed(int out_rows, int out_columns, int outs, int ins) {
+EXPORTED long kernel_packed(int out_rows, int out_columns, int outs, int ins) {
     struct forms f = forms_of(out_rows, out_columns);
     return (long)quotient_up(outs, TILE) * TILE * ins * f.count;
 }
 
-/* Weights float32 (outs, 3, 3, ins) as `tiles_convolve` takes them for outputs of that size,
+/* Weights float32 (outs, 3, 3, ins) as `kernel_convolve` takes them for outputs of that size,
  * (outs / 16, forms, ins / 2, 16, 2). Flipped ones, of weights (ins, 3, 3, outs), lead from a
  * gradient of outputs, `ins`, to that of inputs, `outs`. */
-EXPORTED void tiles_pack(const float *weight, bf16 *packed, int out_rows, int out_columns,
-                         int outs, int ins, int flipped, int threads) {
+EXPORTED void kernel_pack(const float *weight, bf16 *packed, int out_rows, int out_columns,
+                          int outs, int ins, int flipped, int threads) {
     struct pack p = {weight, packed, outs, ins, flipped, forms_of(out_rows, out_columns)};
     run(pack_some, &p, threads);
 }
@@ -285,9 +285,9 @@ static void convolve_some(void *job, struct queue *queue) {
  * out_columns / 2, images, outs), and `chosen` of that shape says which it was. With `spread`,
  * which another call's `chosen` was, x is (rows / 2, columns / 2, images, ins) and is unpooled
  * first. */
-EXPORTED void tiles_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
-                             uint8_t *chosen, int images, int rows, int columns, int out_rows,
-                             int out_columns, int ins, int outs, int threads) {
+EXPORTED void kernel_convolve(const bf16 *x, const uint8_t *spread, const bf16 *weight, bf16 *y,
+                              uint8_t *chosen, int images, int rows, int columns, int out_rows,
+                              int out_columns, int ins, int outs, int threads) {
     struct convolution c = {
         .x = {x, spread, rows, columns, images, ins},
         .weight = weight,

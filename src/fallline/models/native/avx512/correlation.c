@@ -272,9 +272,9 @@ static struct chunk chunk_of(int images, int out_rows, int out_columns, int x_bl
     return chunk;
 }
 
-/* Bytes of room that `tiles_correlate` needs. */
-EXPORTED long tiles_correlated(int images, int rows, int columns, int out_rows, int out_columns,
-                               int ins, int outs) {
+/* Bytes of room that `kernel_correlate` needs. */
+EXPORTED long kernel_correlated(int images, int rows, int columns, int out_rows, int out_columns,
+                                int ins, int outs) {
     (void)rows, (void)columns; /* they count where products are by tiles */
     int x_blocks = quotient_up(ins, TILE), y_blocks = quotient_up(outs, TILE);
     long of_sums = size_of_sums(forms_of(out_rows, out_columns).count, x_blocks, y_blocks);
@@ -284,11 +284,11 @@ EXPORTED long tiles_correlated(int images, int rows, int columns, int out_rows, 
 
 /* The gradient (outs, 3, 3, ins), float32, of the weights between x (rows, columns, images, ins)
  * and the gradient y of the outputs (out_rows, out_columns, images, outs), or pooled with its
- * `spread`. The space has room for `tiles_correlated` bytes. No map of y is larger than that of x;
- * an odd side is the same. */
-EXPORTED void tiles_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread, float *gradient,
-                              void *space, int images, int rows, int columns, int out_rows,
-                              int out_columns, int ins, int outs, int threads) {
+ * `spread`. The space has room for `kernel_correlated` bytes. No map of y is larger than that of
+ * x; an odd side is the same. */
+EXPORTED void kernel_correlate(const bf16 *x, const bf16 *y, const uint8_t *spread,
+                               float *gradient, void *space, int images, int rows, int columns,
+                               int out_rows, int out_columns, int ins, int outs, int threads) {
     struct correlation c = {
         .x = {x, NULL, rows, columns, images, ins},
         .y = {y, spread, out_rows, out_columns, images, outs},

@@ -18,7 +18,7 @@
  * Of a layer's channels the inputs are a multiple of 8, the outputs of 16; for the inputs'
  * gradient they change places. */
 #pragma once
-#include "../tiles.h"
+#include "../shared.h"
 
 #define ALL_INLINE static inline __attribute__((always_inline))
 

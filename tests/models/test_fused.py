@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from fallline.machine import cpu_flags
+from fallline.models import fused
 from fallline.models import kernels as native
-from fallline.models import tiles
 from fallline.models.conv import Conv3x3
 from fallline.models.convnet import WhiteningStem
 from fallline.models.kernels import (
@@ -120,7 +120,7 @@ def rounded(*shape: int) -> Tensor:
 
 def laid_out(x: Tensor) -> Tensor:
     """As a layer of the kernels leaves it."""
-    return tiles.maps(tiles.cells(x))
+    return fused.maps(fused.cells(x))
 
 
 Results = dict[str, Tensor]
@@ -151,8 +151,8 @@ def one_pass(
         pytest.MonkeyPatch.context() as patch,
     ):
         if way != "kernels":
-            patch.setattr(tiles, "serve", lambda x: False)
-        assert tiles.Layer(conv, norm, activation, pooled).serves(x) == (way == "kernels")
+            patch.setattr(fused, "serve", lambda x: False)
+        assert fused.Layer(conv, norm, activation, pooled).serves(x) == (way == "kernels")
         y = conv_norm_act(x, conv, norm, activation, pooled=pooled, plus=plus)
     y.backward(gradient.to(y.dtype))  # type: ignore[union-attr, no-untyped-call]
     found = {
@@ -215,9 +215,9 @@ def test_what_needs_no_rounding_is_convolved_exactly_by_tiles_and_nearly_by_vect
     weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
     exact = F.conv2d(x, weight, padding=1)
     assert exact.abs().max() <= 256  # integers beyond it bfloat16 rounds
-    z, chosen = tiles._convolve(tiles.cells(x), weight, pooled=False)
+    z, chosen = fused._convolve(fused.cells(x), weight, pooled=False)
     assert chosen is None
-    assert_nearly(tiles.maps(z), exact, way)
+    assert_nearly(fused.maps(z), exact, way)
 
 
 def assert_nearly(found: Tensor, exact: Tensor, way: str) -> None:
@@ -236,14 +236,14 @@ def test_the_largest_of_four_is_the_first_of_equals_and_takes_the_gradient(
     torch.manual_seed(1)
     x = (torch.rand(images, inputs, height, width) < 0.1) * 1.0
     weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
-    z, chosen = tiles._convolve(tiles.cells(x), weight, pooled=True)
+    z, chosen = fused._convolve(fused.cells(x), weight, pooled=True)
     assert chosen is not None
     rows, columns = 2 * (height // 2), 2 * (width // 2)
-    full = tiles.maps(unpooled(x, weight, rows, columns)).float()
+    full = fused.maps(unpooled(x, weight, rows, columns)).float()
     pooled, places = F.max_pool2d(full, 2, return_indices=True)
-    assert torch.equal(tiles.maps(z).float(), pooled)
+    assert torch.equal(fused.maps(z).float(), pooled)
     row, column = places // columns, places % columns
-    cell = tiles.maps(chosen).long()
+    cell = fused.maps(chosen).long()
     if way == "amx":
         assert torch.equal(cell, 2 * (row % 2) + column % 2)
     row, column = row // 2 * 2 + cell // 2, column // 2 * 2 + cell % 2
@@ -252,12 +252,12 @@ def test_the_largest_of_four_is_the_first_of_equals_and_takes_the_gradient(
     of_z = torch.randint(-2, 3, pooled.shape).float()
     of_full = F.max_unpool2d(of_z, places, [2, 2], output_size=(rows, columns))
     of_full = F.pad(of_full, (0, width - columns, 0, height - rows))
-    assert_gradients(x, weight, tiles.cells(of_z), chosen, of_full, way)
+    assert_gradients(x, weight, fused.cells(of_z), chosen, of_full, way)
 
 
 @there
 def test_of_equals_the_first_is_the_largest() -> None:
-    z, chosen = tiles._convolve(
+    z, chosen = fused._convolve(
         torch.zeros(8, 8, 32, 16, dtype=BF16), torch.ones(16, 16, 3, 3), True
     )
     assert chosen is not None
@@ -269,9 +269,9 @@ def unpooled(x: Tensor, weight: Tensor, rows: int, columns: int) -> Tensor:
     """The first rows and columns of the convolution of x (B, C, H, W), (rows, columns, B, O)."""
     z = torch.empty(rows, columns, len(x), len(weight), dtype=BF16)
     sides, channels = (rows, columns), weight.shape[1::-1]
-    packed = tiles._packed(weight, sides, flipped=False)
+    packed = fused._packed(weight, sides, flipped=False)
     sizes = len(x), *x.shape[2:], *sides, *channels
-    tiles._call("convolve", tiles.cells(x), None, packed, z, None, *sizes)
+    fused._call("convolve", fused.cells(x), None, packed, z, None, *sizes)
     return z
 
 
@@ -285,17 +285,17 @@ def test_gradients_that_need_no_rounding_are_exact_by_tiles_and_nearly_by_vector
     x = (torch.rand(images, inputs, height, width) < 0.1) * 1.0
     weight = torch.randint(-1, 2, (outputs, inputs, 3, 3)).float()
     of_z = torch.randint(-2, 3, (images, outputs, height, width)).float()
-    assert_gradients(x, weight, tiles.cells(of_z), None, of_z, way)
+    assert_gradients(x, weight, fused.cells(of_z), None, of_z, way)
 
 
 def assert_gradients(
     x: Tensor, weight: Tensor, of_z: Tensor, chosen: Tensor | None, of_full: Tensor, way: str
 ) -> None:
     """By the kernels from cells `of_z`, by torch from `of_full`, (B, O, H, W), unpooled."""
-    of_x = tiles._convolve_back(of_z, chosen, weight, tiles.cells(x))
+    of_x = fused._convolve_back(of_z, chosen, weight, fused.cells(x))
     wanted = conv2d_input(x.shape, weight, of_full, padding=1)  # type: ignore[no-untyped-call]
-    assert_nearly(tiles.maps(of_x), wanted.to(BF16).float(), way)
-    of_weight = tiles._correlate(tiles.cells(x), of_z, chosen)
+    assert_nearly(fused.maps(of_x), wanted.to(BF16).float(), way)
+    of_weight = fused._correlate(fused.cells(x), of_z, chosen)
     wanted = conv2d_weight(x, weight.shape, of_full, padding=1)  # type: ignore[no-untyped-call]
     assert_nearly(of_weight, wanted, way)
 
@@ -316,21 +316,21 @@ def test_the_kernels_write_nothing_beyond_the_room_that_they_ask_for(
     images, inputs, outputs, *sides = shape
     factor = 1 + (pooled and min(sides) > 1)
     rows, columns = (factor * (side // factor) for side in sides)
-    x, weight = tiles.cells(rounded(images, inputs, *sides)), rounded(outputs, 3, 3, inputs)
-    packed = fenced(tiles._room("packed", rows, columns, outputs, inputs), BF16)
-    tiles._call("pack", weight, packed, rows, columns, outputs, inputs, False)
-    flipped = fenced(tiles._room("packed", *sides, inputs, outputs), BF16)
-    tiles._call("pack", weight, flipped, *sides, inputs, outputs, True)
+    x, weight = fused.cells(rounded(images, inputs, *sides)), rounded(outputs, 3, 3, inputs)
+    packed = fenced(fused._room("packed", rows, columns, outputs, inputs), BF16)
+    fused._call("pack", weight, packed, rows, columns, outputs, inputs, False)
+    flipped = fenced(fused._room("packed", *sides, inputs, outputs), BF16)
+    fused._call("pack", weight, flipped, *sides, inputs, outputs, True)
     z = fenced(images * outputs * rows * columns // factor**2, BF16)
     chosen = fenced(len(z), torch.uint8) if factor > 1 else None
     sizes = images, *sides, rows, columns, inputs, outputs
-    tiles._call("convolve", x, None, packed, z, chosen, *sizes)
+    fused._call("convolve", x, None, packed, z, chosen, *sizes)
     of_x = fenced(x.numel(), BF16)
     back = images, rows, columns, *sides, outputs, inputs
-    tiles._call("convolve", z, chosen, flipped, of_x, None, *back)
+    fused._call("convolve", z, chosen, flipped, of_x, None, *back)
     gradient = fenced(weight.numel(), torch.float32)
-    space = fenced(tiles._room("correlated", *sizes), torch.uint8)
-    tiles._call("correlate", x, z, chosen, gradient, space, *sizes)
+    space = fenced(fused._room("correlated", *sizes), torch.uint8)
+    fused._call("correlate", x, z, chosen, gradient, space, *sizes)
     for room in (packed, flipped, z, chosen, of_x, gradient, space):
         if room is not None:
             whole = torch.as_strided(room, (len(room) + 2 * FENCE,), (1,), 0)
@@ -343,12 +343,12 @@ def test_the_kernels_write_nothing_beyond_the_room_that_they_ask_for(
 def test_the_number_of_threads_changes_no_bit_of_a_convolution(sides: tuple[int, int]) -> None:
     def both() -> list[Tensor]:
         torch.manual_seed(0)
-        x, weight = tiles.cells(torch.randn(50, 32, *sides)), torch.randn(64, 32, 3, 3)
+        x, weight = fused.cells(torch.randn(50, 32, *sides)), torch.randn(64, 32, 3, 3)
         computed = []
         for pooled in (False, True):
-            z, chosen = tiles._convolve(x, weight, pooled)
-            back = tiles._convolve_back(z, chosen, weight, x)
-            computed += [z, back, tiles._correlate(x, z, chosen)]
+            z, chosen = fused._convolve(x, weight, pooled)
+            back = fused._convolve_back(z, chosen, weight, x)
+            computed += [z, back, fused._correlate(x, z, chosen)]
         return computed
 
     results = []
@@ -363,13 +363,13 @@ def test_the_number_of_threads_changes_no_bit_of_a_convolution(sides: tuple[int,
 def test_threads_take_over_what_others_do_not_come_to() -> None:
     team = openmp()
     assert team is not None
-    x, weight = tiles.cells(torch.randn(64, 32, 9, 9)), torch.randn(48, 32, 3, 3)
-    alone, _ = tiles._convolve(x, weight, pooled=False)
+    x, weight = fused.cells(torch.randn(64, 32, 9, 9)), torch.randn(48, 32, 3, 3)
+    alone, _ = fused._convolve(x, weight, pooled=False)
     levels = team.omp_get_max_active_levels()
     torch.set_num_threads(3)
     team.omp_set_max_active_levels(0)  # the first thread's share is a third, and nobody else comes
     try:
-        z, _ = tiles._convolve(x, weight, pooled=False)
+        z, _ = fused._convolve(x, weight, pooled=False)
     finally:
         team.omp_set_max_active_levels(levels)
     assert torch.equal(z, alone)
@@ -394,10 +394,10 @@ def test_nan_is_the_largest_of_four_as_in_torch(way: str) -> None:
     weight = torch.zeros(16, 16, 3, 3)
     weight[range(16), range(16), 1, 1] = 1  # a channel to itself
     x[:, :, ::3] += 1
-    z, _ = tiles._convolve(tiles.cells(x), weight, pooled=True)
+    z, _ = fused._convolve(fused.cells(x), weight, pooled=True)
     wanted = F.max_pool2d(F.conv2d(x, weight, padding=1), 2)
     assert wanted.isnan().any()
-    found = tiles.maps(z).isnan()
+    found = fused.maps(z).isnan()
     allowed = wanted
     if way == "avx512":  # may come to 4x4 outputs that are computed together, 2x2 of these
         allowed = F.interpolate(F.max_pool2d(wanted, 2), scale_factor=2)
@@ -410,10 +410,10 @@ def test_a_nan_of_a_gradient_is_passed_on() -> None:
     x, weight = rounded(32, 16, 4, 4), rounded(16, 16, 3, 3)
     of_z = torch.randn(32, 16, 4, 4)
     of_z[3, 2, 1, 1] = torch.nan
-    back = tiles.maps(tiles._convolve_back(tiles.cells(of_z), None, weight, tiles.cells(x)))
+    back = fused.maps(fused._convolve_back(fused.cells(of_z), None, weight, fused.cells(x)))
     assert back[3, :, :3, :3].isnan().all()
     assert not back[[*range(3), *range(4, 32)]].isnan().any()
-    of_weight = tiles._correlate(tiles.cells(x), tiles.cells(of_z), None)
+    of_weight = fused._correlate(fused.cells(x), fused.cells(of_z), None)
     assert of_weight[2].isnan().all()
     assert not of_weight[[*range(2), *range(3, 16)]].isnan().any()
 
@@ -432,7 +432,7 @@ def test_norm_and_activation_are_exact_but_for_the_last_bit(
     z, given = (torch.randn(shape).mul(3).add(1).to(BF16) for _ in range(2))
     plus = torch.randn(shape).to(BF16) if adds else None
     _, norm = layers(16, 48)
-    kept = tiles._take_statistics(z, norm)
+    kept = fused._take_statistics(z, norm)
     exact = z.double().requires_grad_()
     weight, bias = norm.weight.detach().double(), norm.bias.detach().double()
     weight.requires_grad_()
@@ -446,13 +446,13 @@ def test_norm_and_activation_are_exact_but_for_the_last_bit(
     mean, inverse = rows.mean(0), (rows.var(0, unbiased=False) + norm.eps).rsqrt()
     torch.testing.assert_close(kept[0].double(), mean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(kept[1].double(), inverse, rtol=1e-5, atol=0)
-    kind, count = tiles.KINDS[type(activation)], tiles._rows(z)
+    kind, count = fused.KINDS[type(activation)], fused._rows(z)
     y, of_sum, of_z = (torch.empty_like(z) for _ in range(3))
-    of_scale, of_bias = tiles._floats(48), tiles._floats(48)
-    tiles._call("activate", z, plus, y, kept, count, 48, kind)
-    tiles._call(
+    of_scale, of_bias = fused._floats(48), fused._floats(48)
+    fused._call("activate", z, plus, y, kept, count, 48, kind)
+    fused._call(
         "norm_gradient", z, plus, given, kept, of_sum, of_z, of_scale, of_bias,
-        tiles._totals(48), tiles._floats(3, 48), count, 48, kind,
+        fused._totals(48), fused._floats(3, 48), count, 48, kind,
     )  # fmt: skip
     assert summed.grad is not None
     assert exact.grad is not None
@@ -473,7 +473,7 @@ def test_activations_of_the_largest_and_smallest_numbers_are_torchs(activation: 
     z = x.to(BF16)[None, None, :, None].repeat(1, 1, 1, 16)
     kept = torch.tensor([0.0, 1, 1, 0])[:, None].repeat(1, 16)  # a norm that changes nothing
     y = torch.empty_like(z)
-    tiles._call("activate", z, None, y, kept, tiles._rows(z), 16, tiles.KINDS[type(activation)])
+    fused._call("activate", z, None, y, kept, fused._rows(z), 16, fused.KINDS[type(activation)])
     wanted = activation(z.double()).to(BF16)
     torch.testing.assert_close(y, wanted, rtol=2**-7, atol=1e-6, equal_nan=True)
 
@@ -482,7 +482,7 @@ def test_activations_of_the_largest_and_smallest_numbers_are_torchs(activation: 
 def test_a_constant_channel_has_no_variance_below_zero() -> None:
     norm = nn.BatchNorm2d(16, eps=1e-12)
     z = torch.full((9, 9, 33, 16), 1000.0).to(BF16)
-    kept = tiles._take_statistics(z, norm)
+    kept = fused._take_statistics(z, norm)
     assert kept.isfinite().all()
     assert norm.running_var is not None
     assert (norm.running_var >= 0).all()
@@ -523,9 +523,9 @@ def test_evaluation_goes_by_the_running_statistics(monkeypatch: pytest.MonkeyPat
     norm.eval()
     x = laid_out(rounded(40, 24, 6, 6))
     with torch.inference_mode(), torch.autocast("cpu", BF16):
-        assert tiles.Layer(conv, norm, nn.SiLU(), True).serves(x)
+        assert fused.Layer(conv, norm, nn.SiLU(), True).serves(x)
         ours = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
-        monkeypatch.setattr(tiles, "serve", lambda x: False)
+        monkeypatch.setattr(fused, "serve", lambda x: False)
         theirs = conv_norm_act(x, conv, norm, nn.SiLU(), pooled=True)
     torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=8e-2)
 
@@ -540,7 +540,7 @@ def test_the_stem_is_the_same_as_a_matrix_product(
     x = rounded(40, 3, 8, 7)
     with torch.autocast("cpu", BF16):
         ours = stem(x)
-        monkeypatch.setattr(tiles, "serve", lambda x: False)
+        monkeypatch.setattr(fused, "serve", lambda x: False)
         torch.testing.assert_close(ours, stem(x))
 
 
@@ -588,7 +588,7 @@ def test_they_serve_where_they_can(change: dict[str, Any], serves: bool) -> None
     norm.train(given["training"])
     x = laid_out(torch.randn(given["images"], given["inputs"], given["side"], given["side"]))
     with torch.autocast("cpu", given["dtype"], enabled=given["autocast"]):
-        layer = tiles.Layer(conv, norm, given["activation"], pooled=True)
+        layer = fused.Layer(conv, norm, given["activation"], pooled=True)
         assert layer.serves(x) == serves
 
 
@@ -598,11 +598,11 @@ def test_they_serve_no_tensor_without_memory_and_no_compiler(
 ) -> None:
     x = torch.randn(32, 16, 4, 4)
     with torch.autocast("cpu", BF16):
-        assert tiles.serve(x)
+        assert fused.serve(x)
         with FakeTensorMode():
-            assert not tiles.serve(torch.empty(32, 16, 4, 4))
+            assert not fused.serve(torch.empty(32, 16, 4, 4))
         monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-        assert not tiles.serve(x)
+        assert not fused.serve(x)
 
 
 @there
@@ -678,7 +678,7 @@ def test_tiles_go_before_vectors_where_linux_grants_them(
 
 
 def test_tiles_that_linux_refuses_are_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing = SimpleNamespace(tiles_open=lambda *passed: 1)
+    refusing = SimpleNamespace(kernel_open=lambda *passed: 1)
     monkeypatch.setattr(native, "compiled", lambda way: Path("kernels.so"))
     monkeypatch.setattr("ctypes.CDLL", lambda path: refusing)
     monkeypatch.setattr(native, "openmp", lambda: SimpleNamespace(**dict.fromkeys(TEAM)))
@@ -729,7 +729,7 @@ def test_a_net_suits_them_if_they_would_serve_a_layer_of_it(
     model: str, options: dict[str, Any], images: int, suits: bool
 ) -> None:
     net = load(MODELS[model].target)((3, 32, 32), 10, **options)
-    assert tiles.suit(net, images) == suits
+    assert fused.suit(net, images) == suits
 
 
 @there
@@ -749,19 +749,19 @@ def test_a_convnet_lays_out_what_kernels_serve_and_nothing_else(
 ) -> None:
     net = load(MODELS["convnet"].target)((3, side, side), 10, **{"widths": (16,) * 3} | options)
     served: list[bool] = []
-    serves = tiles.Layer.serves
+    serves = fused.Layer.serves
 
-    def noted(layer: tiles.Layer, x: Tensor) -> bool:
+    def noted(layer: fused.Layer, x: Tensor) -> bool:
         served.append(serves(layer, x))
         return served[-1]
 
-    monkeypatch.setattr(tiles.Layer, "serves", noted)
+    monkeypatch.setattr(fused.Layer, "serves", noted)
     stem: list[Tensor] = []
     net.stem.register_forward_hook(lambda module, given, output: stem.append(output))
     with torch.autocast("cpu", BF16):
         net(torch.randn(32, 3, side, side)).sum().backward()
     assert len(served) == 6
-    assert any(served) == tiles.suit(net, 32)
+    assert any(served) == fused.suit(net, 32)
     by_the_stem = net.lays_out and side == 32 and "whitening" not in options
     assert stem[0].permute(2, 3, 0, 1).is_contiguous() == by_the_stem
 
@@ -832,12 +832,12 @@ def test_a_compiler_that_hangs_is_ended(
 @pytest.mark.parametrize(("name", "file"), [("PIECES", "norm.c")])
 def test_the_room_made_for_the_kernels_is_what_they_fill(name: str, file: str) -> None:
     (number,) = re.findall(rf"\b{name} = (\d+)", (SOURCES / file).read_text())
-    assert getattr(tiles, name) == int(number)
+    assert getattr(fused, name) == int(number)
 
 
 def test_no_batch_has_fewer_images_than_the_kernels_take_at_a_time() -> None:
-    (tile,) = re.findall(r"\bTILE = (\d+)", (SOURCES / "tiles.h").read_text())
-    assert int(tile) <= tiles.IMAGES
+    (tile,) = re.findall(r"\bTILE = (\d+)", (SOURCES / "shared.h").read_text())
+    assert int(tile) <= fused.IMAGES
 
 
 def test_processes_that_compile_at_once_find_one_library(way: str, empty_cache: Path) -> None:

@@ -2,6 +2,11 @@
 
 Between the kernels maps lie cell by cell, (H, W, B, C), in bfloat16; to torch they are tensors
 (B, C, H, W) with strides of their own.
+
+Whether kernels serve is asked of a batch (`serve`, by whatever computes on one), of a layer and a
+batch (`Layer.serves`, by `conv_norm_act`), of layers alone (`knows_conv`, `knows_activation`, by a
+net that lays out its maps for them), and of a net for a run's record (`suit`). Which of them there
+are, by tiles (AMX) or by vectors (AVX-512), is for `kernels` to find.
 """
 
 from __future__ import annotations
@@ -276,12 +281,12 @@ def _call(name: str, *arguments: Any) -> None:
     """Calls a kernel on torch's threads; tensors are passed as the address of their elements."""
     library = kernels()
     assert library is not None
-    getattr(library, f"tiles_{name}")(*map(_passed, arguments), torch.get_num_threads())
+    getattr(library, f"kernel_{name}")(*map(_passed, arguments), torch.get_num_threads())
 
 
 def _room(name: str, *sizes: int) -> int:
     """How much of what is `name` a kernel has to find room for."""
-    function = getattr(kernels(), f"tiles_{name}")
+    function = getattr(kernels(), f"kernel_{name}")
     function.restype = ctypes.c_long
     return int(function(*sizes))
 
