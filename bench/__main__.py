@@ -2,7 +2,9 @@
 
 python -m bench [SECTION...] [--data D] [--out RESULTS.json] [--limit SECONDS] [--quick]
 
-`presets` and `utilization` run on CUDA where it is; all others run on the CPU.
+Sections, in this order: startup, input, streaming, loop, kernels, optimizers, sweeps, workers,
+sprint, presets, utilization, race; presets and race take most of some four hours. `presets` and
+`utilization` run on CUDA where it is; all others run on the CPU.
 """
 
 from __future__ import annotations

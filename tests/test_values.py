@@ -97,4 +97,5 @@ def test_every_setting_has_words_and_every_stated_example_is_allowed() -> None:
 def test_two_letters_that_changed_places_are_understood() -> None:
     assert did_you_mean("adma", ("adamax", "adam", "adamw")) == "adam"
     assert did_you_mean("adamwx", ("sgd", "adamw")) == "adamw"
+    assert did_you_mean("threads", ("hardest", "threads")) == "threads"  # though it is an anagram
     assert did_you_mean("qqq", ("sgd", "adamw")) is None

@@ -32,6 +32,8 @@ Status = Literal["completed", "pruned", "diverged", "interrupted", "failed"]
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
     """The known word that `word` most probably was meant to be, if any comes close."""
     by_lower = {name.lower(): name for name in known}
+    if word.lower() in by_lower:
+        return by_lower[word.lower()]
     turned = [name for name in by_lower if sorted(name) == sorted(word.lower())]
     close = turned or get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     begun = [name for name in by_lower if len(word) > 2 and name.startswith(word.lower())]

@@ -188,6 +188,9 @@ def test_from_training_to_using_what_was_trained(
     printed = capsys.readouterr().out
     assert [line.split()[0].endswith(".png") for line in printed.splitlines()[1:]] == [True, True]
     assert run(monkeypatch, "predict", folder, str(tmp_path / "more"), "--top", "0") == 2
+    capsys.readouterr()
+    assert run(monkeypatch, "predict", folder) == 2
+    assert f"next: fallline predict {folder} IMAGE" in capsys.readouterr().err
     (tmp_path / "text.png").write_text("no image")
     assert run(monkeypatch, "predict", folder, str(tmp_path / "text.png")) == 2
     both = [str(tmp_path / "text.png"), str(tmp_path / "more" / "a.png")]

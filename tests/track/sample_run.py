@@ -27,7 +27,10 @@ ENVIRONMENT = {
 def config(**changes: Any) -> dict[str, Any]:
     """A complete config as plain data; `track_wandb="offline"` sets `track.wandb`."""
     plain = RunConfig.model_validate(
-        {"optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True}}
+        {
+            "optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True},
+            "train": {"max_steps": STEPS},
+        }
     ).model_dump(mode="json")
     for dotted, value in changes.items():
         section, _, name = dotted.partition("_")

@@ -143,6 +143,24 @@ def test_a_run_without_a_test_split_says_that_val_is_all_there_is(tmp_path: Path
     assert not wording.notes(replace(on_test, environment=untested))
 
 
+def test_a_run_of_a_few_steps_says_so_unless_they_were_asked_for(tmp_path: Path) -> None:
+    start = replace(start_of(tmp_path, train_max_steps=None), total_steps=19)
+    (note,) = wording.notes(start)
+    assert note.startswith("19 steps in all, in which little is learned: --set epochs=N")
+    assert not wording.notes(replace(start, total_steps=20))
+    asked = replace(start_of(tmp_path, train_max_steps=19), total_steps=19)
+    assert not wording.notes(asked)
+
+
+def test_mirrored_views_of_images_that_are_trained_on_as_they_are_are_noted(
+    tmp_path: Path,
+) -> None:
+    plain, mirrored = {"flip": "off"}, {"flip": "alternating"}
+    (note,) = wording.notes(start_of(tmp_path, train_tta="flip", data_augment=plain))
+    assert "views of tta=flip are mirrored" in note
+    assert not wording.notes(start_of(tmp_path, train_tta="flip", data_augment=mirrored))
+
+
 def test_what_a_run_trains_on_is_said_before_it_trains(tmp_path: Path) -> None:
     start = start_of(tmp_path, train_batch_size=45)
     data = {"name": "pets", "classes": ["cat", "dog"], "shape": [3, 64, 48], "train_images": 45}

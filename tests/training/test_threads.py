@@ -111,13 +111,20 @@ def test_a_training_binds_its_threads_and_lets_them_go(tmp_path: Path) -> None:
     script = """
 import os
 import fallline
+from fallline.models.convnet import WhiteningStem
 seen = set()
 every = os.sched_getaffinity(0)
-look = lambda record: seen.add(tuple(os.sched_getaffinity(0)))
+look = lambda *_: seen.add(tuple(os.sched_getaffinity(0)))
+WhiteningStem.whiten = look
+settings = {"train.max_steps": 1, "model.widths": [8, 8, 8], "track.pictures": False}
+fallline.train(data="digits", settings=settings, show="silent")
+print(seen, os.sched_getaffinity(0) == every)
+seen.clear()
 settings = {"epochs": 1, "model": "mlp", "track.pictures": False}
 fallline.train(data="digits", settings=settings, show="silent", on_eval=look)
 print(seen, os.sched_getaffinity(0) == every)
 """
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.strip() == f"{{({min(os.sched_getaffinity(0))},)}} True"
+    bound = f"{{({min(os.sched_getaffinity(0))},)}} True"
+    assert done.stdout.splitlines() == [bound, bound]  # its calibration, and its training

@@ -13,6 +13,7 @@ from fallline.cli.data import app as data_app
 from fallline.cli.mistakes import Commands
 from fallline.cli.options import AsJson, Configs, Device, Images, Name, Out, Quiet, RunPath, shown
 from fallline.cli.sweep import sweep
+from fallline.errors import ConfigError
 from fallline.records import RunFolder
 from fallline.track.terminal import loading, say
 
@@ -196,8 +197,9 @@ def evaluate(
 def predict(
     run: RunPath,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="IMAGE...", help="Image files, or folders of them."),
+    ] = None,
     top: Annotated[
         int, typer.Option(min=1, metavar="N", help="Classes to show for each image.")
     ] = 3,
@@ -209,6 +211,9 @@ def predict(
     fallline predict runs/NAME cat.jpg holiday/
     """
     RunFolder.open(run)
+    if not images:
+        said = f"fallline predict {run}"
+        raise ConfigError("no image is named", seen=said, next=f"{said} IMAGE")
     with loading("torch"):
         from fallline.cli.use import print_predictions
 

@@ -14,6 +14,7 @@ from fallline.track.terminal import clean
 from fallline.track.tracker import RunStart
 
 NOTHING: Final = "–"
+FEW_STEPS: Final = 20  # of a whole run
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,21 @@ def notes(start: RunStart) -> list[str]:
     """What to know of the images, in a line each, before any training."""
     data = start.environment.get("data", {})
     told = [clean(note) for note in data.get("notes", ())]
-    images, size = data.get("train_images"), start.config.get("train", {}).get("batch_size")
+    train = start.config.get("train", {})
+    images, size = data.get("train_images"), train.get("batch_size")
     if images and images == size:
         told.append(f"each step takes all {images:,} training images: there are no more")
+    if start.total_steps < FEW_STEPS and not train.get("max_steps"):
+        told.append(
+            f"{counted(start.total_steps, 'step')} in all, in which little is learned: --set "
+            "epochs=N takes more, and without a preset the length suits the images"
+        )
+    mirrors = start.config.get("data", {}).get("augment", {}).get("flip", "off") != "off"
+    if train.get("tta", "off") != "off" and not mirrors:
+        told.append(
+            f"the views of tta={train['tta']} are mirrored, but these images are trained on as "
+            "they are: averaging may do harm"
+        )
     held_out = start.config.get("data", {}).get("validate_on") == "val"
     if held_out and data.get("test_images") == 0:
         told.append(

@@ -30,7 +30,7 @@ from fallline.training.progress import Clock
 from fallline.training.proxy import Proxy
 from fallline.training.splits import Splits
 from fallline.training.step import Step
-from fallline.training.threads import set_threads
+from fallline.training.threads import on_own_cores, set_threads
 
 CALIBRATION_IMAGES = 5000  # airbench's number for the whitening statistics (Jordan 2024)
 
@@ -41,7 +41,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     `fresh` is False where a checkpoint follows, which makes calibration needless.
     """
     train = config.train
-    set_threads(train.threads)
+    threads = set_threads(train.threads)
     device = pick_device(train.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # what names no device means this one
@@ -59,7 +59,7 @@ def assemble(config: RunConfig, images: ImageSet, splits: Splits, *, fresh: bool
     calibrates = fresh and MODELS[config.model.name].calibrates
     if calibrates and device.type == "cuda":
         model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))  # loads CUDA's libraries, untimed
-    with calibration.running():
+    with on_own_cores(threads if device.type == "cpu" else 1), calibration.running():
         if calibrates:
             model.calibrate(feeds.train.sample(CALIBRATION_IMAGES))
         if train.hardest < 1:

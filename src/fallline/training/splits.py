@@ -27,7 +27,7 @@ def split(config: RunConfig, images: ImageSet) -> Splits:
             raise ConfigError(
                 "data.validate_on=test needs a test split",
                 seen=f"{images.name} has none",
-                next="leave data.validate_on out to hold out training images",
+                next="--set data.validate_on=val holds out training images instead",
             )
         return Splits(images.train, images.test, None, "validated on the test split")
     if images.val is not None:
