@@ -35,7 +35,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return Refuse(monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("short", sorted(SHORT_NAMES.keys() - {"data", "device"}))
+@pytest.mark.parametrize("short", sorted(SHORT_NAMES.keys() - {"data", "device", "tta"}))
 def test_a_setting_typed_as_an_option_is_led_to_set(refuse: Refuse, short: str) -> None:
     assert f"--set {short}=7" in refuse("train", f"--{short}", "7")
     assert f"--set {short}=7" in refuse("train", f"--{short.replace('_', '-')}=7")

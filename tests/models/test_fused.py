@@ -664,10 +664,10 @@ def test_without_the_instructions_there_are_none(monkeypatch: pytest.MonkeyPatch
 def test_tiles_go_before_vectors_where_linux_grants_them(
     flags: dict[str, str], best: str, granted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def open_if_granted(way: str) -> object:
+    def open_if_granted(way: str) -> Found:
         if way == "amx" and not granted:
             raise Lacking("no tiles")
-        return object()
+        return Found(way=way)
 
     monkeypatch.setattr(native, "cpu_flags", lambda: frozenset({*flags, "avx2"}))
     monkeypatch.setattr(native, "opened", open_if_granted)

@@ -101,7 +101,8 @@ def test_a_compiled_run_compiles_before_the_clock_and_learns_the_same(
     compiled = run(tmp_path, "compiled", settings | {"train.compile": True})
     assert compiled.outcome.status == "completed"
     assert compiled.outcome.cold_start_seconds
-    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
+    # bfloat16 has 8 bits, and who compiles rounds elsewhere; one step more would be 10 % less
+    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-2)
 
 
 def test_a_net_that_cannot_be_compiled_is_refused_with_what_to_do(

@@ -34,8 +34,8 @@ static inline struct layout stored_layout(void) {
 static inline void lay_out(int m, int n, int k, const char *kinds) {
     struct layout tiles = {.palette = 1};
     for (int i = 0; i < 8; i++) {
-        fused.rows[i] = kinds[i] == 'r' ? k / 2 : m;
-        fused.bytes[i] = kinds[i] == 'l' ? 2 * k : 4 * n;
+        tiles.rows[i] = kinds[i] == 'r' ? k / 2 : m;
+        tiles.bytes[i] = kinds[i] == 'l' ? 2 * k : 4 * n;
     }
     load_layout(&tiles);
 }
