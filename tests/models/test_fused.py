@@ -674,6 +674,7 @@ def test_tiles_go_before_vectors_where_linux_grants_them(
     found = native._found.__wrapped__()
     monkeypatch.setattr(native, "_found", lambda: found)
     assert found.way == (best if granted else "avx512")
+    assert found.why == ("" if found.way == best else "no tiles")
     assert found.way in able()
 
 

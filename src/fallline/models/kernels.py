@@ -16,7 +16,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Lacking(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """The open library, the way it multiplies, and a digest of its file; or none, and why."""
+    """The open library, how it multiplies, a digest of its file; why none, or no better one."""
 
     library: ctypes.CDLL | None = None
     way: str = ""
@@ -76,7 +76,7 @@ def serving() -> str:
 
 
 def why_lacking() -> str:
-    """Why a CPU that multiplies bfloat16 has no kernels; empty where it has, or does not."""
+    """Why a CPU that multiplies bfloat16 has not the best of kernels; empty where it has."""
     return _found().why if able() else ""
 
 
@@ -87,10 +87,10 @@ def able() -> list[str]:
 
 @cache
 def _found() -> Found:
-    reasons = []
+    reasons: list[str] = []
     for way in able():
         try:
-            return opened(way)
+            return replace(opened(way), why=reasons[0] if reasons else "")
         except Lacking as why:
             reasons.append(str(why))
     return Found(why=(reasons or [f"they need a CPU with {', '.join(sorted(AVX512))}"])[0])

@@ -76,10 +76,10 @@ def fast90() -> RunConfig:
 def best() -> RunConfig:
     """CIFAR-10 as well as an hour on two CPU cores allows, 18 views of an image averaged.
 
-    On the JPEG copy of CIFAR-10, test split, n = 5: 92.04 % (deviation 0.21, lowest 91.80), with 18
-    views averaged 93.02 % (deviation 0.15, lowest 92.87), torch 2.15, 2026-11-28. Two of them on 2
-    cores of an AMD EPYC (Zen 4), 3,115 s of training where it had both throughout, and three on 2
-    of an Intel Xeon (AMX), 1,515 s where it had.
+    On the JPEG copy of CIFAR-10, test split, n = 5: 92.04 % (deviation 0.21, lowest 91.80), with
+    18 views averaged 93.02 % (deviation 0.15, lowest 92.87), torch 2.15, 2026-11-28. Two of them
+    on 2 cores of an AMD EPYC (Zen 4), 3,115 s of training where it had both throughout, and three
+    on 2 of an Intel Xeon (AMX), 1,515 s where it had.
 
     fallline train best --data cifar10_jpeg.tar.xz
     """
