@@ -9,14 +9,14 @@ most 5 % of cases (intersection-union test, Berger 1982), and no correction is d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
 import numpy as np
 
 from fallline.compare.estimate import LEVEL, Array, Estimate, estimate, rounding
-from fallline.compare.power import detectable, seeds_to_tell
+from fallline.compare.power import MOST_SEEDS, detectable, seeds_to_tell
 
 ROUNDING: Final = 1e-12  # of sums of equal scores
 
@@ -33,9 +33,9 @@ class Difference:
         adjusted_p: after Holm over all pairs; for a pair of the leader, the largest of its p
             values against any rival where that is smaller.
         told: whether the two can be told apart: adjusted_p below 5 %.
-        seeds_needed: that would tell this gap, if it is the true one, with 80 % power: a pair of
-            the leader at 5 %, any other at 5 % over the number of pairs. None where the spread is
-            not known, or more than 1,000 were needed.
+        seeds_needed: that would tell this gap, if it is the true one, with 80 % power, at 5 % over
+            the number of pairs; one of the leader's also where each of them is told at 5 %. None
+            where the spread is not known, or more than 1,000 were needed.
         detectable: smallest true gap that the present seeds tell, likewise.
 
     What needs two seeds in common is None where there are fewer.
@@ -64,16 +64,17 @@ def differences(
     p = _in_order(p_values(scores, resolution=resolution), scores)
     adjusted = adjust(p)
     pairs = list(combinations(range(len(names)), 2))
-    return tuple(
-        _difference(
-            (names[i], names[j]),
-            scores[[i, j]],
-            (p[i, j], adjusted[i, j]),
-            resolution=resolution,
-            level=LEVEL / len(pairs) if i else LEVEL,
-        )
-        for i, j in pairs
-    )
+
+    def difference(i: int, j: int, level: float) -> Difference:
+        both, chances = (names[i], names[j]), (p[i, j], adjusted[i, j])
+        return _difference(both, scores[[i, j]], chances, resolution=resolution, level=level)
+
+    to_win = [difference(0, j, LEVEL).seeds_needed or MOST_SEEDS + 1 for j in range(1, len(names))]
+    found = [difference(i, j, LEVEL / len(pairs)) for i, j in pairs]
+    for j, of_leader in enumerate(found[: len(to_win)]):
+        needed = min(of_leader.seeds_needed or MOST_SEEDS + 1, max(to_win))
+        found[j] = replace(of_leader, seeds_needed=needed if needed <= MOST_SEEDS else None)
+    return tuple(found)
 
 
 def _in_order(p: Array, scores: Array) -> Array:

@@ -76,8 +76,8 @@ def pairs_grid(workload: Workload, suffix: str = "") -> Grid:
     rows = tuple(_pair(difference, metric) for difference in workload.differences)
     note = (
         "Student's paired test; Holm's procedure over all pairs, and for the leader the test that "
-        "it beats every rival. Seeds to tell: for 80 % power, if the gap seen is the true one; a "
-        "pair of the leader at 5 %, any other at 5 % over the number of pairs (Bonferroni)."
+        "it beats every rival. Seeds to tell: for 80 % power, if the gap seen is the true one, at "
+        "5 % over the number of pairs (Bonferroni), or where the leader beats all at 5 % each."
     )
     return Grid(f"pairs{suffix}", "Pair by pair", titles, rows, note)
 
